@@ -20,6 +20,7 @@ type field struct {
 	enum                      []string
 	env, litellm              []string // names in other systems, for the manifest's compat
 	required, oneof, operator bool
+	path                      bool // names a local file; a host makes a relative one absolute, against its own configuration's folder
 	index                     int
 	typ                       reflect.Type
 }
@@ -45,6 +46,11 @@ func fieldsOf(t reflect.Type) ([]field, error) {
 				f.oneof = true
 			case "operator":
 				f.operator = true
+			case "path":
+				if f.typ.Kind() != reflect.String {
+					return nil, fmt.Errorf("%s.%s: only a string is a path", t, sf.Name)
+				}
+				f.path = true
 			default:
 				return nil, fmt.Errorf("%s.%s: unknown keyway tag %q", t, sf.Name, k)
 			}

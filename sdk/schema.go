@@ -133,6 +133,8 @@ func (w *schemaWriter) kind(f field) error {
 		w.WriteString(`"writeOnly":true,"type":"string","format":"password"}`)
 	case t == durationType:
 		w.WriteString(`"type":"string","pattern":"^([0-9]+(\\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$"}`)
+	case f.path:
+		w.WriteString(`"type":"string","format":"path"}`)
 	case k == reflect.String:
 		w.WriteString(`"type":"string"}`)
 	case k == reflect.Bool:

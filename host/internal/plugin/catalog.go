@@ -1,0 +1,241 @@
+package plugin
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// Find gives the binary of a provider: of several versions the newest release that satisfies constraint (">=1.2 <2"; empty:
+// any), a pre-release only when there is no release or the constraint names one, and a file without a version only when no
+// other fits. What the plugin itself says of its version is held against the constraint when it is described or started.
+//
+// Errors are NotFound (no such provider, or no version that satisfies), FailedPrecondition (the directory cannot be read,
+// the file cannot be executed) and InvalidArgument (a malformed constraint).
+func (c *Catalog) Find(provider, constraint string) (Binary, error) {
+	var want *semver.Constraints
+	if constraint != "" {
+		var err error
+		if want, err = semver.NewConstraint(constraint); err != nil {
+			return Binary{}, sdk.Errorf(sdk.InvalidArgument, "find plugin %q: version constraint %q: %w", provider, constraint, err)
+		}
+	}
+	files, err := c.scan()
+	if err != nil {
+		return Binary{}, err
+	}
+	var fit, bad, other []file
+	for _, f := range files {
+		switch {
+		case f.Provider != provider:
+		case f.err != nil:
+			bad = append(bad, f)
+		case f.version != nil && want != nil && !want.Check(f.version):
+			other = append(other, f)
+		default:
+			fit = append(fit, f)
+		}
+	}
+	if len(fit) > 0 {
+		best := slices.MaxFunc(fit, func(a, b file) int { return prefer(a, b, want != nil) })
+		best.constraint = want
+		return best.Binary, nil
+	}
+	if len(bad) > 0 {
+		return Binary{}, bad[0].err
+	}
+	if len(other) > 0 {
+		return Binary{}, sdk.Errorf(sdk.NotFound, "find plugin %q: no version satisfies %q; there are %s", provider, constraint, versions(other))
+	}
+	return Binary{}, c.unknown(provider, files)
+}
+
+// List gives every plugin file by its name, all versions, sorted, and what is wrong in the directory: files that cannot be
+// executed, and, as warnings with ErrExposed, what others may write to. Nothing is executed, so whether a file is a plugin is
+// for Describe to say.
+func (c *Catalog) List() ([]Binary, []error) {
+	files, err := c.scan()
+	if err != nil {
+		return nil, []error{err}
+	}
+	problems := c.exposed(files)
+	var found []Binary
+	for _, f := range files {
+		if f.err != nil {
+			problems = append(problems, f.err)
+			continue
+		}
+		found = append(found, f.Binary)
+	}
+	return found, problems
+}
+
+// file is a file that is named like a plugin.
+type file struct {
+	Binary
+	version *semver.Version // nil: the name has none
+	err     error           // why it cannot be used
+}
+
+// prefer orders files of one provider: releases before pre-releases, unless previews were asked for, before files without a
+// version; then by version.
+func prefer(a, b file, previews bool) int {
+	rank := func(f file) int {
+		switch {
+		case f.version == nil:
+			return 0
+		case f.version.Prerelease() != "" && !previews:
+			return 1
+		}
+		return 2
+	}
+	if n := cmp.Compare(rank(a), rank(b)); n != 0 || a.version == nil {
+		return n
+	}
+	return a.version.Compare(b.version)
+}
+
+// scan reads the directory. The host's own program may lie in it and is no plugin.
+func (c *Catalog) scan() ([]file, error) {
+	dir, err := filepath.Abs(c.opts.Dir)
+	if err == nil {
+		dir, err = filepath.EvalSymlinks(dir)
+	}
+	var entries []fs.DirEntry
+	if err == nil {
+		entries, err = os.ReadDir(dir)
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, sdk.Errorf(sdk.FailedPrecondition, "plugin directory %q: it does not exist: %w", c.opts.Dir, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, sdk.Errorf(sdk.FailedPrecondition, "plugin directory %q: %w", c.opts.Dir, err)
+	}
+	self := ownProgram()
+	var files []file
+	for _, e := range entries {
+		f, ok := parseName(e.Name())
+		if !ok || e.IsDir() {
+			continue
+		}
+		f.Path = filepath.Join(dir, e.Name())
+		var info fs.FileInfo
+		info, f.err = f.inspect(dir)
+		if info != nil && (info.IsDir() || self != nil && os.SameFile(self, info)) {
+			continue
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+func ownProgram() fs.FileInfo {
+	path, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil
+	}
+	return info
+}
+
+var providerForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+
+// parseName splits "aws-sm-1.2.0" into provider and version. A name without a version is a provider, "aws-sm".
+func parseName(name string) (file, bool) {
+	if runtime.GOOS == "windows" {
+		name = strings.TrimSuffix(name, ".exe")
+	}
+	for i := range name {
+		if name[i] != '-' {
+			continue
+		}
+		if v, err := semver.StrictNewVersion(name[i+1:]); err == nil && providerForm.MatchString(name[:i]) {
+			return file{Binary: Binary{Provider: name[:i], Version: name[i+1:]}, version: v}, true
+		}
+	}
+	return file{Binary: Binary{Provider: name}}, providerForm.MatchString(name)
+}
+
+// inspect says whether the file can be executed, and resolves a symbolic link: one that leads out of the directory is
+// refused, since whoever owns the directory does not own what it points to.
+func (f *file) inspect(dir string) (fs.FileInfo, error) {
+	real, err := filepath.EvalSymlinks(f.Path)
+	if err != nil {
+		return nil, fault(sdk.FailedPrecondition, "find", f.Binary, "%w", err)
+	}
+	if filepath.Dir(real) != dir {
+		return nil, fault(sdk.FailedPrecondition, "find", f.Binary, "it is a symbolic link out of the plugin directory, to %s", real)
+	}
+	f.Path = real
+	info, err := os.Lstat(real)
+	if err != nil {
+		return nil, fault(sdk.FailedPrecondition, "find", f.Binary, "%w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return info, fault(sdk.FailedPrecondition, "find", f.Binary, "it is not a regular file: %w", ErrNotExecutable)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm()&0o111 == 0 {
+		return info, fault(sdk.FailedPrecondition, "find", f.Binary, "its mode %v does not let anybody execute it: %w", info.Mode().Perm(), ErrNotExecutable)
+	}
+	return info, nil
+}
+
+// exposed warns of what users other than owner and group may write to.
+func (c *Catalog) exposed(files []file) []error {
+	const others = 0o002
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	var warnings []error
+	check := func(what, path string) {
+		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&others != 0 {
+			warnings = append(warnings, sdk.Errorf(sdk.FailedPrecondition, "%s %q: %w (mode %v); remove that permission: chmod o-w", what, path, ErrExposed, info.Mode().Perm()))
+		}
+	}
+	check("plugin directory", c.opts.Dir)
+	for _, f := range files {
+		check("plugin", f.Path)
+	}
+	return warnings
+}
+
+// unknown is the error for a provider that has no file.
+func (c *Catalog) unknown(provider string, files []file) error {
+	var names []string
+	for _, f := range files {
+		if !slices.Contains(names, f.Provider) {
+			names = append(names, f.Provider)
+		}
+	}
+	if len(names) == 0 {
+		return sdk.Errorf(sdk.NotFound, "find plugin %q: there are no plugins in %s", provider, c.opts.Dir)
+	}
+	hint := ""
+	if near := closest(provider, names); near != "" {
+		hint = "; did you mean " + near + "?"
+	}
+	const shown = 20
+	list := strings.Join(names[:min(len(names), shown)], ", ")
+	return sdk.Errorf(sdk.NotFound, "find plugin %q: not in %s%s (there: %s)", provider, c.opts.Dir, hint, list)
+}
+
+func versions(files []file) string {
+	var out []string
+	for _, f := range files {
+		out = append(out, f.Version)
+	}
+	return strings.Join(out, ", ")
+}

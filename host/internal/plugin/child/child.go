@@ -1,0 +1,79 @@
+// Package child starts operating system processes that do not outlive their parent: each has its own process group and,
+// where the system allows, dies with the host. It knows nothing of plugins.
+package child
+
+import (
+	"os"
+	"sync"
+	"time"
+)
+
+// Spec says what to start.
+type Spec struct {
+	Path  string
+	Args  []string   // argv, Args[0] included
+	Env   []string   // the whole environment; nil is an empty one
+	Dir   string     // working directory
+	Files []*os.File // descriptors 0, 1, 2, …; the caller closes its ends after Start
+}
+
+// Process is a started process. Its exit is seen as it happens, without polling.
+type Process struct {
+	pid   int
+	proc  *os.Process
+	done  chan struct{}
+	state *os.ProcessState
+
+	mu     sync.Mutex // held while the child is signalled or reaped, so that no signal meets a number that was reused
+	reaped bool
+}
+
+// Start starts a process. The error is that of os.StartProcess: a *fs.PathError that tells a missing file from one that
+// cannot be executed.
+func Start(s Spec) (*Process, error) {
+	if s.Env == nil {
+		s.Env = []string{}
+	}
+	return start(s)
+}
+
+// PID is the process's number. It may belong to somebody else once Done is closed.
+func (p *Process) PID() int { return p.pid }
+
+// Done is closed when the process has ended and was reaped.
+func (p *Process) Done() <-chan struct{} { return p.done }
+
+// ExitText tells how the process ended, "exit status 2" or "signal: killed"; empty before Done.
+func (p *Process) ExitText() string {
+	select {
+	case <-p.done:
+		if p.state != nil {
+			return p.state.String()
+		}
+		return "ended"
+	default:
+		return ""
+	}
+}
+
+// Within reports whether the process ends within d.
+func (p *Process) Within(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-p.done:
+		return true
+	case <-t.C:
+		return false
+	}
+}
+
+// ExitCode is the code the process ended with, -1 when a signal ended it or before Done.
+func (p *Process) ExitCode() int {
+	select {
+	case <-p.done:
+		return p.state.ExitCode() // of a nil state too, when somebody else reaped it
+	default:
+		return -1
+	}
+}

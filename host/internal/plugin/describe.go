@@ -1,0 +1,153 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/Masterminds/semver/v3"
+
+	"github.com/keyway-dev/keyway/host/internal/plugin/child"
+	"github.com/keyway-dev/keyway/host/internal/plugin/output"
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// Describe runs the binary with --describe and gives what it says of itself: no handshake, no network. It takes at most
+// 10 s and 1 MiB; a process that takes more is killed. The errors hold ErrNotExecutable, ErrNotPlugin, ErrIdentity or
+// ErrSlow, and the last lines the process wrote to its standard error.
+func (c *Catalog) Describe(ctx context.Context, b Binary) (sdk.Manifest, error) {
+	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
+	defer cancel()
+	printed, tail, err := c.runDescribe(ctx, b)
+	if err != nil {
+		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w%s", err, said(tail))
+	}
+	var m sdk.Manifest
+	if err := json.Unmarshal(printed, &m); err != nil {
+		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w: --describe does not print a manifest: %w%s", ErrNotPlugin, err, said(tail))
+	}
+	if err := checkManifest(m); err != nil {
+		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w: %w", ErrNotPlugin, err)
+	}
+	if err := b.checkIdentity(m); err != nil {
+		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w", err)
+	}
+	return m, nil
+}
+
+// runDescribe gives the standard output of the process.
+func (c *Catalog) runDescribe(ctx context.Context, b Binary) ([]byte, *output.Tail, error) {
+	tail := &output.Tail{}
+	env, err := environment(c.opts.Env, nil)
+	if err != nil {
+		return nil, tail, err
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		return nil, tail, err
+	}
+	defer null.Close()
+	outs, err := openPipes(2)
+	if err != nil {
+		return nil, tail, err
+	}
+	defer outs.close()
+	proc, err := child.Start(child.Spec{Path: b.Path, Args: []string{b.Path, "--describe"}, Env: env, Dir: rootDir,
+		Files: []*os.File{null, outs[0].write, outs[1].write}})
+	outs.closeWriters()
+	if err != nil {
+		return nil, tail, startable(err)
+	}
+	var printed bytes.Buffer
+	var over bool
+	var readers sync.WaitGroup
+	readers.Go(func() {
+		_, _ = io.Copy(&printed, io.LimitReader(outs[0].read, maxDescription+1))
+		if over = printed.Len() > maxDescription; over {
+			proc.Kill()
+		}
+		_, _ = io.Copy(io.Discard, outs[0].read)
+	})
+	readers.Go(func() {
+		lines := output.NewLines(func(line string, _ int) { tail.Add(line) })
+		_, _ = io.Copy(lines, outs[1].read)
+		_ = lines.Close()
+	})
+	late := waitFor(ctx, proc)
+	outs.drain(&readers)
+	switch {
+	case over:
+		return nil, tail, fmt.Errorf("%w: --describe prints more than %d bytes", ErrNotPlugin, maxDescription)
+	case errors.Is(late, context.DeadlineExceeded):
+		return nil, tail, fmt.Errorf("%w: --describe did not end within %v: %w", ErrSlow, describeTimeout, late)
+	case late != nil:
+		return nil, tail, late
+	case proc.ExitCode() != 0:
+		return nil, tail, fmt.Errorf("%w: --describe ended with %s", ErrNotPlugin, proc.ExitText())
+	}
+	return printed.Bytes(), tail, nil
+}
+
+// waitFor waits for the process to end, and kills it when ctx ends first.
+func waitFor(ctx context.Context, p *child.Process) error {
+	select {
+	case <-p.Done():
+		return nil
+	case <-ctx.Done():
+		p.Kill()
+		<-p.Done()
+		return ctx.Err()
+	}
+}
+
+// checkManifest refuses what a plugin may not say of itself.
+func checkManifest(m sdk.Manifest) error {
+	if !providerForm.MatchString(m.Name) {
+		return fmt.Errorf("its name %.64q does not match %s", m.Name, providerForm)
+	}
+	if _, err := semver.StrictNewVersion(m.Version); err != nil {
+		return fmt.Errorf("its version %.64q is not a semantic version such as 1.2.0", m.Version)
+	}
+	if m.Network != "" && m.Network != "brokered" && m.Network != "direct" {
+		return fmt.Errorf("its network %.64q is neither brokered nor direct", m.Network)
+	}
+	if len(m.Schema) > maxSchema {
+		return fmt.Errorf("its settings schema of %d bytes is over the limit of %d", len(m.Schema), maxSchema)
+	}
+	var schema map[string]json.RawMessage
+	if err := json.Unmarshal(m.Schema, &schema); err != nil || schema == nil {
+		return errors.New("its settings schema is not a JSON object")
+	}
+	return nil
+}
+
+// checkIdentity holds what the plugin says of itself against what its file's name and the operator say.
+func (b Binary) checkIdentity(m sdk.Manifest) error {
+	if m.Name != b.Provider {
+		return fmt.Errorf("%w: it calls itself %.64q; rename the file or install the right one", ErrIdentity, m.Name)
+	}
+	if b.Version != "" && m.Version != b.Version {
+		return fmt.Errorf("%w: it calls itself version %.64q", ErrIdentity, m.Version)
+	}
+	if b.constraint == nil {
+		return nil
+	}
+	if v, err := semver.StrictNewVersion(m.Version); err != nil || !b.constraint.Check(v) {
+		return fmt.Errorf("%w: version %.64q does not satisfy %q", ErrIdentity, m.Version, b.constraint)
+	}
+	return nil
+}
+
+// said quotes what a process printed, for the end of an error message.
+func said(tail *output.Tail) string {
+	if brief := tail.Brief(); brief != "" {
+		return "; it printed: " + strings.TrimSpace(brief)
+	}
+	return ""
+}

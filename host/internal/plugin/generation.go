@@ -1,0 +1,235 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+
+	"github.com/keyway-dev/keyway/host/internal/plugin/child"
+	"github.com/keyway-dev/keyway/host/internal/plugin/output"
+	"github.com/keyway-dev/keyway/sdk"
+	"github.com/keyway-dev/keyway/sdk/dial"
+)
+
+// Generation is one running process of a plugin with its one connection. It is never repaired: what loses its process or its
+// connection is replaced. It is safe for concurrent use.
+type Generation struct {
+	binary       Binary
+	number       int
+	startTimeout time.Duration
+	log          *slog.Logger
+	tail         *output.Tail
+	dir          string // private; removed once connected
+	run          *runner
+	conns        conns
+	client       *goplugin.Client
+
+	plugin   *dial.Plugin
+	manifest sdk.Manifest
+	unwatch  context.CancelFunc
+	gone     chan struct{} // closed when the connection is lost or the process has ended
+	watched  chan struct{} // closed when nobody watches it any more
+}
+
+// Dial gives the connection to the plugin.
+func (g *Generation) Dial() *dial.Plugin { return g.plugin }
+
+// Number counts the generations of a Process, from 1.
+func (g *Generation) Number() int { return g.number }
+
+// PID is the number of the generation's process.
+func (g *Generation) PID() int { return g.run.process().PID() }
+
+// Manifest is what the plugin said of itself when it started.
+func (g *Generation) Manifest() sdk.Manifest { return g.manifest }
+
+// Done is closed when the generation's process has ended.
+func (g *Generation) Done() <-chan struct{} { return g.run.process().Done() }
+
+// start starts a process of b and waits until it has answered its first call. It never takes longer than the start timeout
+// and the time to kill a process. The errors are Unavailable and hold what is known: ErrNotExecutable, ErrEnded, ErrSlow,
+// ErrContract, ErrIdentity or ErrAddress, and the last lines that the process printed.
+func (c *Catalog) start(ctx context.Context, b Binary, number int, tail *output.Tail) (*Generation, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.opts.StartTimeout)
+	defer cancel()
+	dir, err := privateDir(c.opts.RunDir)
+	if err != nil {
+		return nil, fault(sdk.Unavailable, "start", b, "%w", err)
+	}
+	g := &Generation{binary: b, number: number, startTimeout: c.opts.StartTimeout, dir: dir, tail: tail}
+	g.log = c.opts.Logger.With("plugin", b.Provider, "generation", number)
+	g.run = newRunner(b, g.log, g.tail)
+	g.conns = conns{run: g.run, all: map[*grpc.ClientConn]struct{}{}}
+	g.client = g.newClient(c.opts.Env)
+	conn, err := g.connect(ctx)
+	if err == nil {
+		err = g.introduce(ctx, conn)
+	}
+	if err != nil {
+		return nil, g.abandon(ctx, err)
+	}
+	_ = os.RemoveAll(g.dir) // connected: nobody needs to find the socket any more
+	g.watch(conn)
+	return g, nil
+}
+
+// introduce makes the first call, which shows that the plugin is ready and is what it should be.
+func (g *Generation) introduce(ctx context.Context, conn *grpc.ClientConn) error {
+	g.plugin = dial.New(conn)
+	var err error
+	if g.manifest, err = g.plugin.Describe(ctx); err != nil {
+		return err
+	}
+	return g.binary.checkIdentity(g.manifest)
+}
+
+// abandon ends a start that failed and gives the reason.
+func (g *Generation) abandon(ctx context.Context, err error) error {
+	proc := g.run.process()
+	exit := ""
+	if refusal := g.run.refusal(); refusal != nil {
+		err = refusal
+	} else if ctx.Err() == nil && proc != nil && !errors.Is(err, ErrIdentity) && proc.Within(holdout) {
+		exit = proc.ExitText()
+	}
+	g.run.kill()
+	g.release()
+	switch {
+	case exit != "":
+		err = fmt.Errorf("%w before it was ready (%s)", ErrEnded, exit)
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("%w (%v): %w", ErrSlow, g.startTimeout, ctx.Err())
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	}
+	return fault(sdk.Unavailable, "start", g.binary, "%w%s", err, said(g.tail))
+}
+
+// watch ends the process when its connection is lost while it runs: nobody could talk to it any more.
+func (g *Generation) watch(conn *grpc.ClientConn) {
+	ctx, cancel := context.WithCancel(context.Background())
+	g.unwatch, g.gone, g.watched = cancel, make(chan struct{}), make(chan struct{})
+	proc := g.run.process()
+	go func() {
+		<-proc.Done() // a connection can outlive its process: where a child of that has inherited it
+		cancel()
+	}()
+	go func() {
+		defer close(g.watched)
+		if conn.GetState() == connectivity.Ready {
+			conn.WaitForStateChange(ctx, connectivity.Ready)
+		}
+		close(g.gone)
+		if ctx.Err() != nil || proc.Within(holdout) {
+			return
+		}
+		_ = g.run.refuse(errLost)
+		proc.Kill()
+	}()
+}
+
+// lost reports whether no call can succeed any more.
+func (g *Generation) lost() bool {
+	select {
+	case <-g.gone:
+		return true
+	default:
+		return false
+	}
+}
+
+// ended explains the end of the process, after release.
+func (g *Generation) ended() error {
+	reason := g.run.process().ExitText()
+	if lost := g.run.refusal(); lost != nil {
+		reason = lost.Error()
+	}
+	return sdk.Errorf(sdk.Unavailable, "plugin %q (process %d): %w: %s%s", g.binary.Provider, g.PID(), ErrEnded, reason, said(g.tail))
+}
+
+// stop ends the process: it closes the lifeline and gives the plugin time to close its stores, then asks its group with
+// SIGTERM, then kills it. A ctx that ends kills at once. The process has ended when stop returns.
+func (g *Generation) stop(ctx context.Context, p patience) {
+	g.unwatch()
+	_ = g.run.lifeline.Close()
+	proc := g.run.process()
+	if !ends(ctx, proc, p.lifeline) {
+		proc.Terminate()
+		if !ends(ctx, proc, p.terminate) {
+			proc.Kill()
+		}
+	}
+	g.release()
+}
+
+// ends reports whether the process ends within d, or before ctx does.
+func ends(ctx context.Context, p *child.Process, d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	select {
+	case <-p.Done():
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// release waits for the process to end and frees everything that the generation holds in the host. It is called once, by
+// whoever started the generation.
+func (g *Generation) release() {
+	if g.unwatch != nil {
+		g.unwatch()
+		<-g.watched
+	}
+	if proc := g.run.process(); proc != nil {
+		<-proc.Done()
+		_ = g.run.lifeline.Close()
+		g.run.outs.drain(&g.run.readers)
+		g.run.outs.closeReaders()
+	}
+	_ = g.run.deliver.Close()
+	g.client.Kill() // the process has ended: this only frees go-plugin's goroutines and connection
+	g.conns.close()
+	_ = os.RemoveAll(g.dir)
+}
+
+// Path budget of a Unix socket: go-plugin appends two names to the private directory's path, and that directory's own name
+// is appended to the run directory's.
+const (
+	pluginNames = len("/plugin-dir4294967295/plugin4294967295")
+	ownName     = len("/p4294967295")
+)
+
+// privateDir makes a directory that only this user can enter.
+func privateDir(runDir string) (string, error) {
+	limit := 107 // bytes of a socket's path on Linux
+	if runtime.GOOS != "linux" {
+		limit = 103
+	}
+	if runDir == "" {
+		runDir = os.TempDir()
+		if runtime.GOOS != "windows" && len(runDir)+ownName+pluginNames > limit {
+			runDir = "/tmp"
+		}
+	}
+	runDir, err := filepath.Abs(runDir)
+	if err != nil {
+		return "", err
+	}
+	if n := limit - ownName - pluginNames; unixSockets && len(runDir) > n {
+		return "", fmt.Errorf("run directory %q has %d bytes; a socket's path leaves room for %d", runDir, len(runDir), n)
+	}
+	if err := os.MkdirAll(runDir, 0o700); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(runDir, "p")
+}

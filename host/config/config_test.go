@@ -1,0 +1,87 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+// complete has every key once.
+const complete = `version: 1
+name: gw-eu-1
+plugins: {dir: bin}
+stores:
+  prod:
+    provider: vault
+    version: ">=1.2 <2"
+    required: true
+    access: read_write
+    settings:
+      address: https://vault.internal:8200
+      auth: {approle: {role_id: 3f0c, secret_id: secret://cred/vault-secret-id}}
+      retries: 3
+      ratio: 0.5
+      hosts: [a, 2, null, true]
+    cache: {ttl: 10m, max_stale_denied: 10m, negative_ttl: 0s}
+    limits: {rate: 50/s, burst: 100, concurrency: 16, timeout: 5s}
+  aws: {provider: aws-sm, settings: {region: eu-central-1}, document: litellm_secrets}
+  kms: {provider: aws-kms, settings: {region: eu-central-1}, ciphertext_from: env}
+references: {default_store: prod, hosted_names: [OPENAI_API_KEY], fallback: env}
+sources: {env: ["OPENAI_*", LITELLM_*], file: [secrets]}
+cache: {ttl: 2m, max_stale_unreachable: 90m, max_entries: 5, max_bytes: 1KiB}
+`
+
+func parse(t *testing.T, text string) *Config {
+	t.Helper()
+	c, err := Parse("keyway.yaml", []byte(text))
+	if err != nil {
+		t.Fatalf("Parse: %v", err)
+	}
+	return c
+}
+
+func TestParseReadsEveryKey(t *testing.T) {
+	got := parse(t, complete)
+	got.at = nil
+	want := &Config{
+		File: "keyway.yaml", Version: 1, Name: "gw-eu-1", Plugins: Plugins{Dir: "bin"},
+		Stores: map[string]Store{
+			"prod": {
+				Provider: "vault", Version: ">=1.2 <2", Required: true, Access: ReadWrite,
+				Settings: map[string]any{
+					"address": "https://vault.internal:8200",
+					"auth":    map[string]any{"approle": map[string]any{"role_id": "3f0c", "secret_id": "secret://cred/vault-secret-id"}},
+					"retries": int64(3), "ratio": 0.5, "hosts": []any{"a", int64(2), nil, true},
+				},
+				Cache:  &Cache{TTL: 10 * time.Minute, MaxStaleDenied: 10 * time.Minute, NegativeTTL: Off},
+				Limits: Limits{Rate: 50, Burst: 100, Concurrency: 16, Timeout: 5 * time.Second},
+			},
+			"aws": {Provider: "aws-sm", Settings: map[string]any{"region": "eu-central-1"}, Document: "litellm_secrets"},
+			"kms": {Provider: "aws-kms", Settings: map[string]any{"region": "eu-central-1"}, CiphertextFrom: "env"},
+		},
+		References: References{DefaultStore: "prod", HostedNames: []string{"OPENAI_API_KEY"}, Fallback: "env"},
+		Sources:    Sources{Env: []string{"OPENAI_*", "LITELLM_*"}, File: []string{"secrets"}},
+		Cache: Cache{TTL: 2 * time.Minute, NegativeTTL: 10 * time.Second, SoftTimeout: 500 * time.Millisecond, MaxStaleUnreachable: 90 * time.Minute,
+			MaxStaleDeleted: Off, MaxStaleDenied: Off, MaxEntries: 5, MaxBytes: 1 << 10},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("Parse gave\n%+v, want\n%+v", got, want)
+	}
+}
+
+func TestYAMLRoundTrips(t *testing.T) {
+	first := parse(t, complete)
+	out, err := first.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := parse(t, string(out))
+	first.at, again.at = nil, nil
+	if !reflect.DeepEqual(again, first) {
+		t.Errorf("Parse(YAML()) gave\n%+v, want\n%+v, from\n%s", again, first, out)
+	}
+	if strings.Contains(string(out), "soft_timeout") {
+		t.Errorf("YAML wrote a key with its default:\n%s", out)
+	}
+}

@@ -1,0 +1,97 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+
+	"go.yaml.in/yaml/v4"
+)
+
+// YAML writes the configuration as keyway.yaml, without the keys that have their default. Parse reads it back as the same
+// configuration. It fails for a literal whose settings are not what JSON has.
+func (c *Config) YAML() ([]byte, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	n, err := mapping(reflect.ValueOf(*c), false)
+	if err != nil {
+		return nil, err
+	}
+	return yaml.Dump(n)
+}
+
+// mapping writes a struct. Where it overlays another, a key that has its default is written too: it may hide another.
+func mapping(v reflect.Value, overlay bool) (*yaml.Node, error) {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, f := range fieldsOf(v.Type()) {
+		value, err := f.node(v.Field(f.index), overlay)
+		if err != nil {
+			return nil, err
+		}
+		if value != nil {
+			n.Content = append(n.Content, text(f.name), value)
+		}
+	}
+	return n, nil
+}
+
+// node writes one field; nil for one that is to be left away.
+func (f field) node(x reflect.Value, overlay bool) (*yaml.Node, error) {
+	switch {
+	case f.required && f.typ.Kind() == reflect.Int:
+		return number(fmt.Sprint(max(1, x.Int()))), nil
+	case x.Kind() == reflect.Struct:
+		n, err := mapping(x, overlay)
+		if err != nil || len(n.Content) == 0 {
+			return nil, err
+		}
+		return n, nil
+	case x.IsZero():
+		return nil, nil
+	case f.typ == settingsType:
+		n := &yaml.Node{}
+		return n, n.Encode(x.Interface())
+	}
+	switch x.Kind() {
+	case reflect.Pointer:
+		return mapping(x.Elem(), true)
+	case reflect.Map:
+		return stores(x)
+	case reflect.Slice:
+		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+		for i := range x.Len() {
+			n.Content = append(n.Content, text(x.Index(i).String()))
+		}
+		return n, nil
+	}
+	s := f.format(x)
+	switch {
+	case s == f.def && !overlay:
+		return nil, nil
+	case f.typ == accessType || f.typ == durationType || f.form != "" || x.Kind() == reflect.String:
+		return text(s), nil
+	}
+	return number(s), nil
+}
+
+// stores writes a map of structs, by name.
+func stores(x reflect.Value) (*yaml.Node, error) {
+	n := &yaml.Node{Kind: yaml.MappingNode}
+	for _, name := range sorted(x.Interface().(map[string]Store)) {
+		value, err := mapping(x.MapIndex(reflect.ValueOf(name)), false)
+		if err != nil {
+			return nil, err
+		}
+		n.Content = append(n.Content, text(name), value)
+	}
+	return n, nil
+}
+
+func text(s string) *yaml.Node {
+	n := &yaml.Node{}
+	n.SetString(s)
+	return n
+}
+
+// number writes a number, or true or false.
+func number(s string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: s} }

@@ -128,6 +128,7 @@ type PutResult struct{ Version string }
 // Precondition is what must hold for a Put to happen. The zero value is none.
 type Precondition struct {
 	absent  bool
+	compare bool // keeps IfVersion of an empty version apart from no precondition
 	version string
 }
 
@@ -135,7 +136,8 @@ type Precondition struct {
 func IfAbsent() Precondition { return Precondition{absent: true} }
 
 // IfVersion lets a Put happen only while version v is current: Aborted otherwise. It stands behind [CanPutIfVersion].
-func IfVersion(v string) Precondition { return Precondition{version: v} }
+// An empty v is InvalidArgument at the Put: it must not write as if there were no condition.
+func IfVersion(v string) Precondition { return Precondition{compare: true, version: v} }
 
 // Absent reports whether this is IfAbsent.
 func (p Precondition) Absent() bool { return p.absent }

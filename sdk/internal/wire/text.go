@@ -1,0 +1,64 @@
+package wire
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Line makes text safe to log and to show: one line of valid UTF-8 without control characters, of at most limit bytes,
+// cut between runes.
+func Line(s string, limit int) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if strings.ContainsFunc(s, unsafeRune) {
+		s = strings.Join(strings.FieldsFunc(s, unsafeRune), " ")
+	}
+	if len(s) <= limit {
+		return s
+	}
+	const mark = "…"
+	end := limit - len(mark)
+	for end > 0 && !utf8.RuneStart(s[end]) {
+		end--
+	}
+	return s[:end] + mark
+}
+
+// unsafeRune finds what ends a line or moves a terminal's cursor, in Unicode's sense too.
+func unsafeRune(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
+
+func lines(in []string, most int) []string {
+	if len(in) == 0 {
+		return nil
+	}
+	out := make([]string, 0, min(len(in), most))
+	for _, s := range in[:min(len(in), most)] {
+		out = append(out, Line(s, MaxText))
+	}
+	return out
+}
+
+// valid keeps text as it is, but for bytes that no message can carry.
+func valid(s string) string { return strings.ToValidUTF8(s, "\uFFFD") }
+
+func validAll(in []string) []string {
+	if len(in) == 0 {
+		return nil
+	}
+	out := make([]string, len(in))
+	for i, s := range in {
+		out[i] = valid(s)
+	}
+	return out
+}
+
+func validMap(in map[string]string) map[string]string {
+	if len(in) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(in))
+	for k, v := range in {
+		out[valid(k)] = valid(v)
+	}
+	return out
+}

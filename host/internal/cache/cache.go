@@ -8,6 +8,7 @@ package cache
 import (
 	"container/heap"
 	"context"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -104,21 +105,28 @@ func (c *Cache[V]) Entry(key string, policy *Policy, load Load[V]) *Entry[V] {
 	return e
 }
 
-// Lookup gives the entry of key if there is one.
-func (c *Cache[V]) Lookup(key string) (*Entry[V], bool) {
+// Invalidate has the entry of key, if there is one, asked for anew.
+func (c *Cache[V]) Invalidate(key string) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	e, ok := c.entries[key]
-	return e, ok
+	e := c.entries[key]
+	c.mu.Unlock()
+	if e != nil {
+		e.Invalidate()
+	}
 }
 
-// Each calls f for every entry, outside the cache's lock.
-func (c *Cache[V]) Each(f func(key string, e *Entry[V])) {
+// InvalidateAll is Invalidate for every key that begins with prefix.
+func (c *Cache[V]) InvalidateAll(prefix string) {
+	var found []*Entry[V]
 	c.mu.Lock()
-	all := append([]*Entry[V](nil), c.ring...)
+	for k, e := range c.entries {
+		if strings.HasPrefix(k, prefix) {
+			found = append(found, e)
+		}
+	}
 	c.mu.Unlock()
-	for _, e := range all {
-		f(e.key, e)
+	for _, e := range found {
+		e.Invalidate()
 	}
 }
 

@@ -1,0 +1,240 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/keyway-dev/keyway/host/config"
+	"github.com/keyway-dev/keyway/host/internal/cache"
+	"github.com/keyway-dev/keyway/host/internal/plugin"
+	"github.com/keyway-dev/keyway/host/internal/readmap"
+	"github.com/keyway-dev/keyway/host/internal/store"
+	"github.com/keyway-dev/keyway/host/source"
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// What the host reads itself costs little and may change at any time (a projected token, say), so it is not kept long.
+const (
+	sourceTTL     = 10 * time.Second
+	sourceTimeout = 10 * time.Second
+)
+
+// Host is an open configuration. All methods are safe for concurrent use.
+type Host struct {
+	cfg          *config.Config
+	log          *slog.Logger
+	sources      *source.Sources
+	sourcePolicy cache.Policy
+	cache        *cache.Cache[*Value]
+	bindings     readmap.Map[*binding]
+	table        *store.Table
+	members      map[string]*member
+	plugins      map[string]*running // by provider and version constraint
+	hosted       map[string]bool
+	fallbacks    sync.Map // names that the environment answered for the store
+
+	ctx       context.Context // ends with Close; background work hangs on it
+	stop      context.CancelFunc
+	mu        sync.Mutex
+	closed    bool
+	closeDone chan struct{}
+	wg        sync.WaitGroup
+}
+
+// member is one store of the configuration.
+type member struct {
+	name    string
+	cfg     config.Store
+	plugin  *running
+	store   *store.Store
+	policy  cache.Policy
+	singly  atomic.Int64 // batches that the backend refused as a whole
+	ready   atomic.Bool  // a required store has answered
+	reopen  chan struct{}
+	secrets settingsRefs
+}
+
+// Open opens a configuration: config.Load's, litellm's, or a literal. It checks all of it, starts the plugins and opens the
+// stores; ctx bounds Open only.
+//
+// What is wrong in the configuration stops it: the problems come as one *config.Error, with file, line and field of each
+// (InvalidArgument). So do a plugin that is missing or does not start, and a required store whose backend refuses us. A
+// backend that cannot be reached does not stop it: that is a state, which [Host.Ready] and [Host.Stores] tell, and which
+// mends itself.
+func Open(ctx context.Context, cfg *config.Config, opts ...Option) (*Host, error) {
+	o := newOptions(opts)
+	if err := cfg.Check(); err != nil {
+		return nil, err
+	}
+	h := &Host{cfg: cfg, log: o.logger, members: map[string]*member{}, plugins: map[string]*running{}, hosted: map[string]bool{}}
+	for _, n := range cfg.References.HostedNames {
+		h.hosted[n] = true
+	}
+	if err := h.open(ctx, o); err != nil {
+		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), sourceTimeout)
+		defer cancel()
+		return nil, errors.Join(err, h.Close(closing))
+	}
+	return h, nil
+}
+
+func (h *Host) open(ctx context.Context, o options) error {
+	all := h.cfg.CacheOf("")
+	h.ctx, h.stop = context.WithCancel(context.Background())
+	h.cache = cache.New(cache.Options[*Value]{MaxEntries: all.MaxEntries, MaxBytes: all.MaxBytes, MarkStale: markStale})
+	h.table = store.NewTable(o.openStore)
+	h.sourcePolicy = policyOf(all, sourceTimeout)
+	h.sourcePolicy.TTL = min(h.sourcePolicy.TTL, sourceTTL)
+	sources, err := source.New(sourceOptions(h.cfg, o))
+	if err != nil {
+		return err
+	}
+	h.sources = sources
+	if err := h.startPlugins(ctx, o); err != nil {
+		return err
+	}
+	if err := h.checkSettings(); err != nil {
+		return err
+	}
+	for name, c := range h.cfg.Stores {
+		h.addMember(name, c)
+	}
+	return h.openStores(ctx)
+}
+
+func sourceOptions(cfg *config.Config, o options) source.Options {
+	roots := make([]string, len(cfg.Sources.File))
+	for i, r := range cfg.Sources.File {
+		roots[i] = cfg.Abs(r)
+	}
+	cred, _ := o.environ("CREDENTIALS_DIRECTORY")
+	return source.Options{Env: o.environ, EnvPatterns: cfg.Sources.Env, FileRoots: roots, CredDir: cred, HTTPClient: httpClient()}
+}
+
+func policyOf(c config.Cache, load time.Duration) cache.Policy {
+	return cache.Policy{TTL: c.TTL, NegativeTTL: c.NegativeTTL, SoftTimeout: c.SoftTimeout, LoadTimeout: load,
+		MaxStaleUnreachable: c.MaxStaleUnreachable, MaxStaleDeleted: c.MaxStaleDeleted, MaxStaleDenied: c.MaxStaleDenied}
+}
+
+// What each access lets a store be used for.
+const (
+	readAccess = sdk.CanGet | sdk.CanGetVersion | sdk.CanGetBatch | sdk.CanStat | sdk.CanList | sdk.CanVersions |
+		sdk.CanDecrypt | sdk.CanAAD | sdk.CanWatch
+	writeAccess = sdk.CanPut | sdk.CanPutIfAbsent | sdk.CanPutIfVersion | sdk.CanPutLabels | sdk.CanDelete | sdk.CanPurge |
+		sdk.CanDeleteWindow | sdk.CanRestore | sdk.CanEncrypt | sdk.CanAAD
+)
+
+func allowed(a config.Access) (c sdk.Capabilities) {
+	if a.CanRead() {
+		c |= readAccess
+	}
+	if a.CanWrite() {
+		c |= writeAccess
+	}
+	return c
+}
+
+func (h *Host) addMember(name string, c config.Store) {
+	limits := store.Limits{Rate: c.Limits.Rate, Burst: c.Limits.Burst, Concurrency: c.Limits.Concurrency, Timeout: c.Limits.Timeout}
+	load := limits.Timeout
+	if load <= 0 {
+		load = store.DefaultTimeout
+	}
+	m := &member{name: name, cfg: c, plugin: h.pluginOf(c), policy: policyOf(h.cfg.CacheOf(name), load), reopen: make(chan struct{}, 1)}
+	m.secrets.tree = h.cfg.AbsPaths(name, m.plugin.manifest)
+	m.store = h.table.Add(store.Spec{
+		Name: name, Provider: m.plugin, Allow: allowed(c.Access), Limits: limits, Logger: h.log,
+		Settings: func(ctx context.Context) (sdk.Sensitive, error) { return h.settings(ctx, m) },
+		Changed:  func(e sdk.Event) { h.changed(m, e) },
+	})
+	h.members[name] = m
+}
+
+// member finds a configured store.
+func (h *Host) member(name string) (*member, error) {
+	if m := h.members[name]; m != nil {
+		return m, nil
+	}
+	return nil, sdk.Errorf(sdk.NotFound, "there is no store %q in the configuration; it has %s", name, storeNames(h.members))
+}
+
+// changed forgets what a store says may have changed; live values are read anew at once.
+func (h *Host) changed(m *member, e sdk.Event) {
+	if e.Name != "" {
+		h.forget(m.name, e.Name)
+		return
+	}
+	h.cache.InvalidateAll(key("secret", m.name, ""))
+	if h.cfg.References.DefaultStore == m.name {
+		h.cache.InvalidateAll(key("environ", ""))
+	}
+}
+
+// forget has the next read of a secret ask the store.
+func (h *Host) forget(store, name string) {
+	h.cache.Invalidate(secretKey(store, name, ""))
+	if h.cfg.References.DefaultStore == store {
+		h.cache.Invalidate(key("environ", name))
+	}
+}
+
+// spawn runs f on a goroutine that Close waits for; false when the host is closed.
+func (h *Host) spawn(f func(ctx context.Context)) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.wg.Go(func() { f(h.ctx) })
+	return true
+}
+
+// Close ends everything the host started: it lets running calls finish until ctx ends, closes the stores and stops the
+// plugins. Lives keep their last value. Calling it again waits for the first call.
+func (h *Host) Close(ctx context.Context) error {
+	h.mu.Lock()
+	if h.closeDone != nil {
+		done := h.closeDone
+		h.mu.Unlock()
+		<-done
+		return nil
+	}
+	h.closed, h.closeDone = true, make(chan struct{})
+	defer close(h.closeDone)
+	h.mu.Unlock()
+	h.stop()
+	h.cache.Close()
+	h.table.Close(ctx)
+	h.wg.Wait()
+	failed := stopAll(ctx, h.plugins)
+	if h.sources != nil {
+		failed = append(failed, h.sources.Close())
+	}
+	return errors.Join(failed...)
+}
+
+func stopAll(ctx context.Context, plugins map[string]*running) []error {
+	var mu sync.Mutex
+	var failed []error
+	var wg sync.WaitGroup
+	for _, p := range plugins {
+		if p.process == nil {
+			continue
+		}
+		wg.Go(func() {
+			if err := p.process.Stop(ctx); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failed = append(failed, err)
+			}
+		})
+	}
+	wg.Wait()
+	return failed
+}
+
+var _ store.Session = (*plugin.Generation)(nil)

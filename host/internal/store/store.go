@@ -1,0 +1,266 @@
+// Package store keeps the configured stores open in their providers' plugins and runs calls on them.
+//
+// The host alone opens and closes. Every opening has a fresh handle; a call pins the opening it uses; new settings, new
+// credentials and a new process are all the same step: open beside, flip, close the old when its last call is gone.
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/keyway-dev/keyway/host/internal/slot"
+	"github.com/keyway-dev/keyway/sdk"
+	"github.com/keyway-dev/keyway/sdk/dial"
+)
+
+const (
+	// DefaultTimeout bounds one call where neither the caller nor the configuration does; a plugin does the same.
+	DefaultTimeout = 30 * time.Second
+	// openTimeout bounds one opening, the start of the plugin's process and the store's credentials included.
+	openTimeout = 15 * time.Second
+	// openMemory is how long a failed opening answers in place of another try, so that a storm of callers makes one.
+	openMemory = time.Second
+	// drainTimeout bounds the wait for the last call on an opening that was replaced, closeTimeout the closing itself.
+	drainTimeout = time.Minute
+	closeTimeout = 5 * time.Second
+)
+
+// Session is the connection to one running process of a plugin.
+type Session interface {
+	Dial() *dial.Plugin
+	Number() int           // the generation
+	Done() <-chan struct{} // closed when the process has ended
+}
+
+// Provider gives the current session of one plugin; it waits for one that is starting.
+type Provider interface {
+	Current(ctx context.Context) (Session, error)
+}
+
+// Spec is one store as it is configured.
+type Spec struct {
+	Name     string
+	Provider Provider
+	// Settings gives the settings with their references resolved: the JSON that Open takes.
+	Settings func(ctx context.Context) (sdk.Sensitive, error)
+	// Allow masks what the store may be used for, whatever its provider can do.
+	Allow  sdk.Capabilities
+	Limits Limits
+	Logger *slog.Logger
+	// Changed is told what a store that can watch reports; nil for none.
+	Changed func(sdk.Event)
+}
+
+// Limits bound the calls on one store. Zero values mean no limit, and DefaultTimeout.
+type Limits struct {
+	Rate        float64 // calls a second
+	Burst       int
+	Concurrency int
+	Timeout     time.Duration
+}
+
+// Store is one configured store. All methods are safe for concurrent use.
+type Store struct {
+	spec    Spec
+	table   *Table
+	bucket  *rate.Limiter // nil: none
+	places  chan struct{} // one element per running call; nil: no limit
+	current slot.Slot[*opening]
+	used    atomic.Int64 // unix nanoseconds of the last call
+	health  health
+
+	mu       sync.Mutex
+	flight   *openFlight
+	openings int
+	reauth   time.Time // when a refused login last made us resolve the settings anew
+}
+
+// opening is one handle in one process.
+type opening struct {
+	handle  *dial.Store
+	session Session
+	can     sdk.Capabilities // as the provider answered
+	digest  [32]byte         // of the settings it was opened with
+	ctx     context.Context  // ends when the opening is replaced; watches hang on it
+	end     context.CancelFunc
+	opened  time.Time
+}
+
+func (o *opening) alive() bool {
+	select {
+	case <-o.session.Done():
+		return false
+	default:
+		return true
+	}
+}
+
+type openFlight struct {
+	done chan struct{}
+	err  error
+	at   time.Time // when it ended
+}
+
+func newStore(t *Table, spec Spec) *Store {
+	s := &Store{spec: spec, table: t}
+	if l := spec.Limits; l.Rate > 0 {
+		s.bucket = rate.NewLimiter(rate.Limit(l.Rate), max(l.Burst, 1))
+	}
+	if n := spec.Limits.Concurrency; n > 0 {
+		s.places = make(chan struct{}, n)
+	}
+	return s
+}
+
+// Name is the store's name.
+func (s *Store) Name() string { return s.spec.Name }
+
+// acquire pins the current opening, opening the store if need be.
+func (s *Store) acquire(ctx context.Context) (slot.Held[*opening], error) {
+	for {
+		if h, ok := s.current.Acquire(); ok {
+			if h.Value().alive() {
+				s.used.Store(time.Now().UnixNano())
+				return h, nil
+			}
+			s.discard(h)
+			h.Release()
+		}
+		if err := s.open(ctx, false); err != nil {
+			return slot.Held[*opening]{}, err
+		}
+	}
+}
+
+// discard takes an opening out of use that its plugin no longer knows.
+func (s *Store) discard(h slot.Held[*opening]) {
+	if old, ok := s.current.Remove(h); ok {
+		s.table.retire(s, old)
+	}
+}
+
+// Reopen opens the store with its settings resolved anew, flips to it, and closes the old opening after its calls. When
+// it fails the old one stays.
+func (s *Store) Reopen(ctx context.Context) error { return s.open(ctx, true) }
+
+// open joins the opening that is under way or begins one. It runs on its own: a caller that leaves takes nothing along.
+func (s *Store) open(ctx context.Context, again bool) error {
+	s.mu.Lock()
+	f := s.flight
+	if f != nil && !again && isDone(f.done) && f.err != nil && time.Since(f.at) < openMemory {
+		s.mu.Unlock()
+		return f.err
+	}
+	if f == nil || isDone(f.done) {
+		if !again && s.current.Filled() {
+			s.mu.Unlock()
+			return nil
+		}
+		f = &openFlight{done: make(chan struct{})}
+		s.flight = f
+		s.openings++
+		handle := fmt.Sprintf("%s~%d", s.spec.Name, s.openings)
+		if !s.table.spawn(func(ctx context.Context) { s.runOpen(ctx, f, handle) }) {
+			f.err, f.at = errClosed(s.spec.Name), time.Now()
+			close(f.done)
+		}
+	}
+	s.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return sdk.Errorf(sdk.CodeOf(ctx.Err()), "waiting for the store to open: %w", ctx.Err())
+	}
+}
+
+func isDone(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+func errClosed(store string) error {
+	return sdk.Errorf(sdk.Unavailable, "store %s: the host is closed", store)
+}
+
+func (s *Store) runOpen(ctx context.Context, f *openFlight, handle string) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	o, err := s.openNow(ctx, handle)
+	if err == nil {
+		if old, ok := s.current.Swap(o); ok {
+			s.table.retire(s, old)
+		}
+		s.table.opened(s)
+		s.watch(o)
+	}
+	s.mu.Lock()
+	f.err, f.at = err, time.Now()
+	s.mu.Unlock()
+	close(f.done)
+}
+
+func (s *Store) openNow(ctx context.Context, handle string) (*opening, error) {
+	settings, err := s.spec.Settings(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for try := 0; ; try++ {
+		session, err := s.spec.Provider.Current(ctx)
+		if err != nil {
+			return nil, err
+		}
+		h, err := session.Dial().Open(ctx, handle, settings.Reveal())
+		if err != nil && dial.IsTransport(err) && try == 0 && waitGone(ctx, session) {
+			continue // the process died under it; the next one is on its way
+		}
+		if err != nil {
+			return nil, err
+		}
+		o := &opening{handle: h, session: session, can: h.Can(), digest: digestOf(settings), opened: time.Now()}
+		o.ctx, o.end = context.WithCancel(s.table.ctx)
+		s.spec.Logger.Debug("store opened", "store", s.spec.Name, "generation", session.Number(), "can", o.can.String())
+		return o, nil
+	}
+}
+
+// Can tells what the store can be used for, opening it if need be.
+func (s *Store) Can(ctx context.Context) (sdk.Capabilities, error) {
+	h, err := s.acquire(ctx)
+	if err != nil {
+		return 0, s.annotate(err)
+	}
+	defer h.Release()
+	return h.Value().can & s.spec.Allow, nil
+}
+
+// Status is what an operator sees of a store.
+type Status struct {
+	Name       string
+	Open       bool
+	Generation int // of the plugin's process; 0 when it is not open
+	Can        sdk.Capabilities
+	Opened     time.Time
+	Down       error // why the backend is taken for unreachable; nil when it is not
+}
+
+// Status tells the present state without waiting for anything.
+func (s *Store) Status() Status {
+	st := Status{Name: s.spec.Name, Down: s.health.reason()}
+	if h, ok := s.current.Acquire(); ok {
+		defer h.Release()
+		o := h.Value()
+		st.Open, st.Generation, st.Can, st.Opened = o.alive(), o.session.Number(), o.can&s.spec.Allow, o.opened
+	}
+	return st
+}

@@ -1,0 +1,263 @@
+package host
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"unicode/utf8"
+
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// Store is a configured store by its name. Its methods ask the backend; what they change is forgotten by the cache at
+// once. They refuse what the store's configuration does not allow (PermissionDenied) and what its provider cannot do
+// (Unimplemented). All are safe for concurrent use.
+type Store struct {
+	h *Host
+	m *member
+}
+
+// Store gives a configured store; NotFound when there is none of that name.
+func (h *Host) Store(name string) (*Store, error) {
+	m, err := h.member(name)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{h, m}, nil
+}
+
+// Name is the store's name in the configuration.
+func (s *Store) Name() string { return s.m.name }
+
+// Can tells what the store can be used for. It may start the plugin.
+func (s *Store) Can(ctx context.Context) (sdk.Capabilities, error) { return s.m.store.Can(ctx) }
+
+// Check logs in at the backend and tells as whom. It changes nothing.
+func (s *Store) Check(ctx context.Context) (sdk.Report, error) { return s.m.store.Check(ctx) }
+
+// Get reads a secret from the backend, past the cache. In a store with a document, name is a field of it.
+func (s *Store) Get(ctx context.Context, name, version string) (*Value, error) {
+	if s.m.cfg.Document != "" {
+		return s.getField(ctx, name, version)
+	}
+	if err := checkNames(name, version); err != nil {
+		return nil, err
+	}
+	secret, err := s.m.store.Get(ctx, sdk.GetRequest{Name: name, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	return valueOf(s.m.name, name, secret), nil
+}
+
+func checkNames(name, version string) error {
+	if err := sdk.CheckName(name); err != nil {
+		return err
+	}
+	return sdk.CheckVersion(version)
+}
+
+// Stat tells about a secret without its value.
+func (s *Store) Stat(ctx context.Context, name string) (sdk.Meta, error) {
+	if err := s.plain("stat"); err != nil {
+		return sdk.Meta{}, err
+	}
+	if err := sdk.CheckName(name); err != nil {
+		return sdk.Meta{}, err
+	}
+	return s.m.store.Stat(ctx, sdk.StatRequest{Name: name})
+}
+
+// List gives the live secrets whose names begin with prefix, page by page as the loop goes on. It ends with the first
+// error.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[sdk.Meta, error] {
+	return func(yield func(sdk.Meta, error) bool) {
+		if err := errors.Join(s.plain("list"), sdk.CheckPrefix(prefix)); err != nil {
+			yield(sdk.Meta{}, err)
+			return
+		}
+		r := sdk.ListRequest{Prefix: prefix, PageSize: sdk.MaxPage}
+		for {
+			page, err := s.m.store.List(ctx, r)
+			if err != nil {
+				yield(sdk.Meta{}, err)
+				return
+			}
+			for _, m := range page.Items {
+				if !yield(m, nil) {
+					return
+				}
+			}
+			if r.PageToken = page.Next; r.PageToken == "" {
+				return
+			}
+		}
+	}
+}
+
+// Versions gives the versions of a secret, newest first, as List does.
+func (s *Store) Versions(ctx context.Context, name string) iter.Seq2[sdk.Version, error] {
+	return func(yield func(sdk.Version, error) bool) {
+		if err := errors.Join(s.plain("versions"), sdk.CheckName(name)); err != nil {
+			yield(sdk.Version{}, err)
+			return
+		}
+		r := sdk.VersionsRequest{Name: name, PageSize: sdk.MaxPage}
+		for {
+			page, err := s.m.store.Versions(ctx, r)
+			if err != nil {
+				yield(sdk.Version{}, err)
+				return
+			}
+			for _, v := range page.Versions {
+				if !yield(v, nil) {
+					return
+				}
+			}
+			if r.PageToken = page.Next; r.PageToken == "" {
+				return
+			}
+		}
+	}
+}
+
+// Put writes a secret. In a store with a document it changes one field of it, which needs a store that can write with
+// IfVersion, so that no other field is lost.
+func (s *Store) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error) {
+	if err := errors.Join(sdk.CheckName(r.Name), sdk.CheckVersion(r.If.Version()), sdk.CheckValue(r.Value)); err != nil {
+		return sdk.PutResult{}, err
+	}
+	if s.m.cfg.Document != "" {
+		return s.putField(ctx, r)
+	}
+	defer s.h.forget(s.m.name, r.Name)
+	return s.m.store.Put(ctx, r)
+}
+
+// Delete removes a secret in the safest way that the backend has, unless asked to purge it. A secret that does not exist
+// is deleted already: no error.
+func (s *Store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteResult, error) {
+	if err := errors.Join(s.plain("delete"), sdk.CheckName(r.Name)); err != nil {
+		return sdk.DeleteResult{}, err
+	}
+	defer s.h.forget(s.m.name, r.Name)
+	out, err := s.m.store.Delete(ctx, r)
+	if sdk.CodeOf(err) == sdk.NotFound {
+		return sdk.DeleteResult{}, nil
+	}
+	return out, err
+}
+
+// Restore brings a deleted secret back.
+func (s *Store) Restore(ctx context.Context, name string) error {
+	if err := errors.Join(s.plain("restore"), sdk.CheckName(name)); err != nil {
+		return err
+	}
+	defer s.h.forget(s.m.name, name)
+	return s.m.store.Restore(ctx, sdk.RestoreRequest{Name: name})
+}
+
+// Encrypt encrypts with a key that stays in the backend; an empty key means that of the settings.
+func (s *Store) Encrypt(ctx context.Context, r sdk.EncryptRequest) (sdk.EncryptResult, error) {
+	if err := errors.Join(sdk.CheckVersion(r.Key), sdk.CheckValue(r.Plaintext)); err != nil {
+		return sdk.EncryptResult{}, err
+	}
+	return s.m.store.Encrypt(ctx, r)
+}
+
+// Decrypt undoes Encrypt.
+func (s *Store) Decrypt(ctx context.Context, r sdk.DecryptRequest) (sdk.DecryptResult, error) {
+	if err := sdk.CheckVersion(r.Key); err != nil {
+		return sdk.DecryptResult{}, err
+	}
+	return s.m.store.Decrypt(ctx, r)
+}
+
+// plain refuses an operation that has no meaning on the fields of a document.
+func (s *Store) plain(op string) error {
+	if s.m.cfg.Document == "" {
+		return nil
+	}
+	return sdk.Errorf(sdk.Unimplemented, "store %s: %s: its names are fields of the document %q, which have none of their own", s.m.name, op, s.m.cfg.Document)
+}
+
+func (s *Store) getField(ctx context.Context, name, version string) (*Value, error) {
+	if err := checkNames(name, version); err != nil {
+		return nil, err
+	}
+	secret, err := s.m.store.Get(ctx, sdk.GetRequest{Name: s.m.cfg.Document, Version: version})
+	if err != nil {
+		return nil, err
+	}
+	v := valueOf(s.m.name, s.m.cfg.Document, secret)
+	r := reading{pointer: "/" + escapePointer(name), ref: refOf(s.m.name, name)}
+	return r.selectFrom(v)
+}
+
+// putField reads the document, changes the field and writes it back if nobody else did meanwhile, until ctx ends.
+func (s *Store) putField(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error) {
+	can, err := s.Can(ctx)
+	if err != nil {
+		return sdk.PutResult{}, err
+	}
+	if !can.Has(sdk.CanPutIfVersion) {
+		return sdk.PutResult{}, sdk.Errorf(sdk.Unimplemented, "store %s: put %q: changing one field of the document %q needs put.if_version, which this store lacks; a plain write could lose other fields", s.m.name, r.Name, s.m.cfg.Document)
+	}
+	defer s.h.forget(s.m.name, s.m.cfg.Document)
+	for {
+		out, err := s.tryField(ctx, r)
+		lost := sdk.CodeOf(err) == sdk.Aborted || sdk.CodeOf(err) == sdk.AlreadyExists && !r.If.Absent()
+		if !lost || r.If.Version() != "" || ctx.Err() != nil {
+			return out, err
+		}
+	}
+}
+
+func (s *Store) tryField(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error) {
+	doc := map[string]json.RawMessage{}
+	cond := sdk.IfAbsent()
+	old, err := s.m.store.Get(ctx, sdk.GetRequest{Name: s.m.cfg.Document})
+	switch {
+	case sdk.CodeOf(err) == sdk.NotFound:
+	case err != nil:
+		return sdk.PutResult{}, err
+	default:
+		if json.Unmarshal(old.Value.Reveal(), &doc) != nil {
+			return sdk.PutResult{}, sdk.Errorf(sdk.FailedPrecondition, "store %s: put %q: the document %q is no JSON object", s.m.name, r.Name, s.m.cfg.Document)
+		}
+		cond = sdk.IfVersion(old.Version)
+	}
+	if v := r.If.Version(); v != "" && v != old.Version {
+		return sdk.PutResult{}, sdk.Errorf(sdk.Aborted, "store %s: put %q: the document %q is at version %q, not %q", s.m.name, r.Name, s.m.cfg.Document, old.Version, v)
+	}
+	if _, exists := doc[r.Name]; exists && r.If.Absent() {
+		return sdk.PutResult{}, sdk.Errorf(sdk.AlreadyExists, "store %s: put %q: the document %q has this field", s.m.name, r.Name, s.m.cfg.Document)
+	}
+	if !utf8.Valid(r.Value.Reveal()) {
+		return sdk.PutResult{}, sdk.Errorf(sdk.InvalidArgument, "store %s: put %q: the value is no text, which a field of a JSON document must be", s.m.name, r.Name)
+	}
+	whole, err := withField(doc, r.Name, string(r.Value.Reveal()))
+	if err != nil {
+		return sdk.PutResult{}, sdk.Errorf(sdk.Internal, "store %s: put %q: the document cannot be written: %T", s.m.name, r.Name, err)
+	}
+	r.Name, r.Value, r.If = s.m.cfg.Document, whole, cond
+	return s.m.store.Put(ctx, r)
+}
+
+// withField gives a document with one field set; the others stay as they are written.
+func withField(doc map[string]json.RawMessage, name, value string) (sdk.Sensitive, error) {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return sdk.Sensitive{}, err
+	}
+	doc[name] = text
+	var whole bytes.Buffer
+	enc := json.NewEncoder(&whole)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(doc); err != nil {
+		return sdk.Sensitive{}, err
+	}
+	return sdk.NewSensitive(bytes.TrimSpace(whole.Bytes())), nil
+}

@@ -100,6 +100,9 @@ func (g *Generation) abandon(ctx context.Context, err error) error {
 		err = refusal
 	} else if ctx.Err() == nil && proc != nil && !errors.Is(err, ErrIdentity) && proc.Within(holdout) {
 		exit = proc.ExitText()
+		if proc.ExitCode() == 0 {
+			exit += "; is it a Keyway plugin?"
+		}
 	}
 	g.run.kill()
 	g.release()

@@ -1,0 +1,165 @@
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// hostMode makes the test binary a host whose catalog is the named directory.
+const hostMode = "KEYWAY_TEST_HOST"
+
+// fakeBinary is the compiled fake plugin.
+var fakeBinary string
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(hostMode); dir != "" {
+		actAsHost(dir, os.Getenv("FAKE"))
+		return
+	}
+	os.Exit(runTests(m))
+}
+
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "keyway-plugin-test")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	fakeBinary = filepath.Join(dir, "fake")
+	build := exec.Command("go", "build", "-o", fakeBinary, "./testdata/fake")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build the fake plugin: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// actAsHost starts a plugin, prints its process id and waits to be killed.
+func actAsHost(dir, mode string) {
+	c := NewCatalog(Options{Dir: dir, RunDir: dir, Env: []string{"FAKE=" + mode}})
+	b, err := c.Find("fake", "")
+	if err == nil {
+		var g *Generation
+		if g, err = c.Supervise(b).Current(context.Background()); err == nil {
+			fmt.Println(g.PID())
+			select {}
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// fixture is a catalog with one plugin that misbehaves in one way.
+type fixture struct {
+	*Catalog
+	t      *testing.T
+	plugin string // path
+	run    string
+	log    *safeBuffer
+}
+
+// newFixture holds that nothing is left in the run directory when the test ends.
+func newFixture(t *testing.T, mode string) *fixture {
+	t.Helper()
+	run, err := os.MkdirTemp("", "kw-run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fixture{t: t, plugin: filepath.Join(t.TempDir(), "fake"), run: run, log: &safeBuffer{}}
+	f.install()
+	f.Catalog = NewCatalog(Options{Dir: filepath.Dir(f.plugin), RunDir: run,
+		Logger: slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug - 4})),
+		Env:    []string{"FAKE=" + mode}})
+	t.Cleanup(func() {
+		left, err := os.ReadDir(run)
+		if err != nil || len(left) > 0 {
+			t.Errorf("left in the run directory: %v (error %v), want nothing", left, err)
+		}
+		_ = os.RemoveAll(run)
+	})
+	return f
+}
+
+// install puts the plugin into the directory.
+func (f *fixture) install() {
+	f.t.Helper()
+	if err := os.Link(fakeBinary, f.plugin); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fixture) binary() Binary {
+	f.t.Helper()
+	b, err := f.Find("fake", "")
+	if err != nil {
+		f.t.Fatalf("Find: %v", err)
+	}
+	return b
+}
+
+// supervise gives a process that is stopped when the test ends.
+func (f *fixture) supervise() *Process {
+	f.t.Helper()
+	p := f.Supervise(f.binary())
+	f.t.Cleanup(func() {
+		if err := p.Stop(context.Background()); err != nil {
+			f.t.Errorf("Stop: %v", err)
+		}
+	})
+	return p
+}
+
+// get reads one secret of a generation through a fresh store.
+func get(ctx context.Context, g *Generation, handle, name string) error {
+	s, err := g.Dial().Open(ctx, handle, []byte("{}"))
+	if err != nil {
+		return err
+	}
+	_, err = s.Get(ctx, sdk.GetRequest{Name: name})
+	return err
+}
+
+// eventually waits until cond holds.
+func eventually(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
+	for !cond() {
+		select {
+		case <-tick.C:
+		case <-late:
+			t.Fatalf("never came true: %s", what)
+		}
+	}
+}
+
+// safeBuffer is a buffer that loggers of several goroutines write to.
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}

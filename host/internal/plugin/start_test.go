@@ -1,0 +1,149 @@
+package plugin
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/keyway-dev/keyway/host/internal/plugin/output"
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+func TestBadStartIsOneClearError(t *testing.T) {
+	for _, c := range []struct {
+		mode string
+		want error
+		says []string
+	}{
+		{"exit", ErrEnded, []string{"exit status 0", "is it a Keyway plugin?", "nothing to do"}},
+		{"crash", ErrEnded, []string{"exit status 2", "panic: no licence file"}},
+		{"log-crash", ErrEnded, []string{"exit status 7", "error: cannot load roots path=/etc/roots"}},
+		{"describe-crash", ErrEnded, []string{"panic: nil manifest"}},
+		{"hang", ErrSlow, []string{"400ms"}},
+		{"mute", ErrSlow, []string{"400ms"}},
+		{"babble", ErrSlow, []string{"y | y"}},
+		{"contract2", ErrContract, []string{"version 2", "version 1"}},
+		{"core2", ErrContract, []string{"version 2", "1"}},
+		{"netrpc", ErrContract, []string{"netrpc"}},
+		{"tcp", ErrAddress, []string{"127.0.0.1:1"}},
+		{"elsewhere", ErrAddress, []string{"private directory"}},
+		{"file", ErrAddress, []string{"not a socket"}},
+		{"link", ErrAddress, []string{"not a socket"}},
+		{"held", ErrAddress, []string{"held by process"}},
+		{"misnamed", ErrIdentity, []string{`"other"`}},
+	} {
+		t.Run(c.mode, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, c.mode)
+			if c.want == ErrSlow {
+				f.opts.StartTimeout = 400 * time.Millisecond
+			}
+			g, err := f.start(t.Context(), f.binary(), 1, &output.Tail{})
+			if g != nil {
+				g.stop(t.Context(), f.stop)
+			}
+			wantFault(t, err, sdk.Unavailable, c.want, append(c.says, `plugin "fake"`, f.plugin)...)
+		})
+	}
+}
+
+func TestStartOfAFileThatIsNoProgram(t *testing.T) {
+	for name, spoil := range map[string]func(path string) error{
+		"gone":           os.Remove,
+		"not executable": func(path string) error { return replace(path, "", 0o600) },
+		"text":           func(path string) error { return replace(path, "just text\n", 0o700) },
+		"no interpreter": func(path string) error { return replace(path, "#!/no/such/interpreter\n", 0o700) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, "")
+			b := f.binary()
+			if err := spoil(f.plugin); err != nil {
+				t.Fatal(err)
+			}
+			_, err := f.start(t.Context(), b, 1, &output.Tail{})
+			wantFault(t, err, sdk.Unavailable, ErrNotExecutable, f.plugin)
+		})
+	}
+}
+
+func replace(path, content string, mode os.FileMode) error {
+	if err := os.Remove(path); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(content), mode)
+}
+
+func TestStartRefusesItsOwnConditions(t *testing.T) {
+	f := newFixture(t, "")
+	b := f.binary()
+	long := *f.Catalog
+	long.opts.RunDir = filepath.Join(f.run, strings.Repeat("d", 60))
+	_, err := long.start(t.Context(), b, 1, &output.Tail{})
+	wantFault(t, err, sdk.Unavailable, nil, "leaves room for")
+	for _, kv := range []string{"NOVALUE", "=x", "A B=c", "PLUGIN_CLIENT_CERT=x", "KEYWAY_PLUGIN=no", "A=b\x00c"} {
+		bad := *f.Catalog
+		bad.opts.Env = []string{kv}
+		_, err := bad.start(t.Context(), b, 1, &output.Tail{})
+		wantFault(t, err, sdk.Unavailable, nil, "plugin environment")
+	}
+}
+
+func TestNoiseBeforeTheHandshakeIsLogged(t *testing.T) {
+	f := newFixture(t, "noise")
+	g, err := f.start(t.Context(), f.binary(), 1, &output.Tail{})
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	if err := get(t.Context(), g, "s~1", "value"); err != nil {
+		t.Errorf("Get after noise: %v", err)
+	}
+	g.stop(t.Context(), f.stop)
+	log := f.log.String()
+	for _, want := range []string{`"msg":"hello from a dependency","plugin":"fake","generation":1,"stream":"stdout"`, `"dropped_bytes":299008`} {
+		if !strings.Contains(log, want) {
+			t.Errorf("log lacks %s", want)
+		}
+	}
+}
+
+func TestAFloodOfLogLinesHoldsNothingUp(t *testing.T) {
+	f := newFixture(t, "flood")
+	g, err := f.start(t.Context(), f.binary(), 1, &output.Tail{})
+	if err != nil {
+		t.Fatalf("start: %v", err)
+	}
+	eventually(t, "the last line is in the tail", func() bool {
+		lines := g.tail.Lines()
+		return len(lines) > 0 && lines[len(lines)-1] == "line 49999"
+	})
+	g.stop(t.Context(), f.stop)
+	log := f.log.String()
+	if n := strings.Count(log, "\n"); n > 25_000 || !strings.Contains(log, "lines were left out") {
+		t.Errorf("%d records for 50000 lines, or none that tells how many were left out", n)
+	}
+}
+
+// wantFault holds an error to its code, its cause and what a person needs to know.
+func wantFault(t *testing.T, err error, code sdk.Code, cause error, says ...string) {
+	t.Helper()
+	if err == nil {
+		t.Fatalf("no error, want %v (%v)", code, cause)
+	}
+	if got := sdk.CodeOf(err); got != code {
+		t.Errorf("code of %q: %v, want %v", err, got, code)
+	}
+	if cause != nil && !errors.Is(err, cause) {
+		t.Errorf("%q does not hold %q", err, cause)
+	}
+	for _, s := range says {
+		if !strings.Contains(err.Error(), s) {
+			t.Errorf("%q does not say %q", err, s)
+		}
+	}
+	if strings.ContainsAny(err.Error(), "\n\x1b") {
+		t.Errorf("%q is not one printable line", err)
+	}
+}

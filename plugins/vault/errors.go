@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/vault/api"
+
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+const maxReason = 300 // bytes of a server's own words in our message
+
+// classify turns what a call met into an [sdk.Error]; nil stays nil. header is the answer's, nil where there was none.
+func classify(op, object string, err error, header http.Header) error {
+	if err == nil {
+		return nil
+	}
+	var known *sdk.Error
+	if errors.As(err, &known) { // the dialer's refusal, a certificate that cannot be read
+		e := sdk.Errorf(known.Code, "%s %q: %s", op, object, known.Message)
+		e.Reason = known.Reason
+		return e
+	}
+	switch {
+	case errors.Is(err, context.Canceled):
+		return sdk.Errorf(sdk.Canceled, "%s %q: %w", op, object, context.Canceled)
+	case errors.Is(err, context.DeadlineExceeded):
+		return sdk.Errorf(sdk.DeadlineExceeded, "%s %q: no answer in time: %w", op, object, context.DeadlineExceeded)
+	}
+	var answer *api.ResponseError
+	if !errors.As(err, &answer) { // no connection, a broken one, an untrusted certificate
+		return sdk.Errorf(sdk.Unavailable, "%s %q: %w", op, object, err)
+	}
+	e := sdk.Errorf(codeOf(answer), "%s %q: Vault answered %d%s", op, object, answer.StatusCode, words(answer))
+	e.Reason = strconv.Itoa(answer.StatusCode)
+	e.RetryAfter = retryAfter(header, time.Now())
+	return e
+}
+
+// codeOf reads a status. A 404 that says why is about the route, a mount or a namespace that is missing, and not about the
+// secret, for which Vault says nothing: a wrong setting must not look like a secret that does not exist.
+func codeOf(e *api.ResponseError) sdk.Code {
+	switch s := e.StatusCode; {
+	case s == http.StatusNotFound && len(e.Errors) > 0:
+		return sdk.FailedPrecondition
+	case s == http.StatusNotFound:
+		return sdk.NotFound
+	case s == http.StatusUnauthorized:
+		return sdk.Unauthenticated
+	case s == http.StatusForbidden:
+		return sdk.PermissionDenied
+	case s == http.StatusMethodNotAllowed:
+		return sdk.Unimplemented
+	case s == http.StatusTooManyRequests:
+		return sdk.ResourceExhausted
+	case s == http.StatusPreconditionFailed, s >= http.StatusInternalServerError: // a lagging standby; down, sealed
+		return sdk.Unavailable
+	case s >= http.StatusBadRequest:
+		return sdk.InvalidArgument
+	}
+	return sdk.Internal
+}
+
+// words gives what the server says, unless it might quote a value: requests with a body hold values or credentials, and
+// an answer that is not JSON comes from something else than Vault.
+func words(e *api.ResponseError) string {
+	if e.RawError || len(e.Errors) == 0 || (e.HTTPMethod != http.MethodGet && e.HTTPMethod != http.MethodDelete) {
+		return ""
+	}
+	s := strings.Join(strings.Fields(strings.Join(e.Errors, "; ")), " ")
+	return ": " + s[:min(len(s), maxReason)]
+}
+
+// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). Zero: not told.
+func retryAfter(h http.Header, now time.Time) time.Duration {
+	v := h.Get("Retry-After")
+	if n, err := strconv.Atoi(v); err == nil {
+		return max(0, time.Duration(n)*time.Second)
+	}
+	if t, err := http.ParseTime(v); err == nil {
+		return max(0, t.Sub(now))
+	}
+	return 0
+}
+
+// isStatus reports whether err is Vault's own answer with that status, and not a refusal on the way.
+func isStatus(err error, status int) bool {
+	var e *sdk.Error
+	return errors.As(err, &e) && e.Reason == strconv.Itoa(status)
+}

@@ -18,7 +18,7 @@ func (h *Host) read(ref refs.Ref) (*reading, error) {
 	switch ref.Kind {
 	case refs.Secret:
 		if refs.IsSource(ref.Store) {
-			return h.readSource(ref)
+			return h.readSource(ref), nil
 		}
 		return h.readStore(ref)
 	case refs.Environ:
@@ -58,14 +58,11 @@ func valueOf(store, name string, s sdk.Secret) *Value {
 	return &Value{Sensitive: s.Value, Store: store, Name: name, Version: s.Version, ReadAt: time.Now(), Expires: s.Expires}
 }
 
-func (h *Host) readSource(ref refs.Ref) (*reading, error) {
-	if ref.Version != "" {
-		return nil, sdk.Errorf(sdk.Unimplemented, "%s: %s has no versions", ref, ref.Store)
-	}
+func (h *Host) readSource(ref refs.Ref) *reading {
 	return h.entry(ref, ref.Pointer, key("source", ref.Store, ref.Name), &h.sourcePolicy, func(ctx context.Context) (*Value, error) {
 		s, err := h.sources.Read(ctx, ref.Store, ref.Name)
 		return valueOf(ref.Store, ref.Name, s), err
-	}), nil
+	})
 }
 
 func (h *Host) readStore(ref refs.Ref) (*reading, error) {
@@ -104,11 +101,9 @@ func (h *Host) readEnviron(ref refs.Ref) (*reading, error) {
 	hosted := cfg.DefaultStore != "" && (cfg.HostedNames == nil || h.hosted[ref.Name])
 	env := refs.Ref{Kind: refs.Secret, Store: "env", Name: ref.Name}
 	if !hosted {
-		r, err := h.readSource(env)
-		if err == nil {
-			r.ref = ref
-		}
-		return r, err
+		r := h.readSource(env)
+		r.ref = ref
+		return r, nil
 	}
 	stored, err := h.read(refs.Ref{Kind: refs.Secret, Store: cfg.DefaultStore, Name: ref.Name})
 	if err != nil {

@@ -22,9 +22,6 @@ import (
 // unixSockets says whether plugins listen on Unix sockets; elsewhere on loopback TCP.
 const unixSockets = runtime.GOOS != "windows"
 
-// service is the name under which go-plugin hands out the connection. It is not on the wire.
-const service = "provider"
-
 // newClient wires a generation's runner to go-plugin, which does the handshake and makes the connection.
 func (g *Generation) newClient(env []string) *goplugin.Client {
 	stdout := output.NewLog(g.log.With("stream", "stdout"), g.tail)
@@ -35,8 +32,8 @@ func (g *Generation) newClient(env []string) *goplugin.Client {
 		options = append(options, grpc.WithTransportCredentials(peer.New(g.checkPeer)))
 	}
 	return goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: cookieKey, MagicCookieValue: cookieValue},
-		VersionedPlugins: map[int]goplugin.PluginSet{contractVersion: {service: connection{}}},
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: dial.CookieKey, MagicCookieValue: dial.CookieValue},
+		VersionedPlugins: map[int]goplugin.PluginSet{dial.Protocol: {dial.PluginSet: connection{}}},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		SkipHostEnv:      true,
 		AutoMTLS:         !peer.Known,
@@ -79,7 +76,7 @@ func (g *Generation) connect(ctx context.Context) (*grpc.ClientConn, error) {
 			done <- result{nil, err}
 			return
 		}
-		conn, err := protocol.Dispense(service)
+		conn, err := protocol.Dispense(dial.PluginSet)
 		done <- result{conn, err}
 	}()
 	var r result

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
-	"runtime"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -203,36 +201,4 @@ func (g *Generation) release() {
 	g.client.Kill() // the process has ended: this only frees go-plugin's goroutines and connection
 	g.conns.close()
 	_ = os.RemoveAll(g.dir)
-}
-
-// Path budget of a Unix socket: go-plugin appends two names to the private directory's path, and that directory's own name
-// is appended to the run directory's.
-const (
-	pluginNames = len("/plugin-dir4294967295/plugin4294967295")
-	ownName     = len("/p4294967295")
-)
-
-// privateDir makes a directory that only this user can enter.
-func privateDir(runDir string) (string, error) {
-	limit := 107 // bytes of a socket's path on Linux
-	if runtime.GOOS != "linux" {
-		limit = 103
-	}
-	if runDir == "" {
-		runDir = os.TempDir()
-		if runtime.GOOS != "windows" && len(runDir)+ownName+pluginNames > limit {
-			runDir = "/tmp"
-		}
-	}
-	runDir, err := filepath.Abs(runDir)
-	if err != nil {
-		return "", err
-	}
-	if n := limit - ownName - pluginNames; unixSockets && len(runDir) > n {
-		return "", fmt.Errorf("run directory %q has %d bytes; a socket's path leaves room for %d", runDir, len(runDir), n)
-	}
-	if err := os.MkdirAll(runDir, 0o700); err != nil {
-		return "", err
-	}
-	return os.MkdirTemp(runDir, "p")
 }

@@ -8,15 +8,12 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"github.com/keyway-dev/keyway/sdk/dial"
 )
 
-// The plugin's side of these is the contract, "a plugin in any language".
-const (
-	cookieKey       = "KEYWAY_PLUGIN"
-	cookieValue     = "keyway.plugin.v1"
-	contractVersion = 1
-	coreVersion     = 1 // of go-plugin's handshake line
-)
+// coreVersion is that of go-plugin's handshake line.
+const coreVersion = 1
 
 // handshakeForm tells a handshake from whatever else a plugin prints before it: "1|1|unix|/path|grpc".
 var handshakeForm = regexp.MustCompile(`^\s*(\d{1,9})\|(\d{1,9})\|([a-z0-9]+)\|([^|]+)(?:\|([^|]*))?`)
@@ -27,8 +24,8 @@ func checkHandshake(line string) error {
 	if core, _ := strconv.Atoi(m[1]); core != coreVersion {
 		return fmt.Errorf("%w: the plugin's handshake is version %d, this host's %d", ErrContract, core, coreVersion)
 	}
-	if version, _ := strconv.Atoi(m[2]); version != contractVersion {
-		return fmt.Errorf("%w: the plugin speaks version %d of the contract, this host version %d; install a plugin for this host", ErrContract, version, contractVersion)
+	if version, _ := strconv.Atoi(m[2]); version != dial.Protocol {
+		return fmt.Errorf("%w: the plugin speaks version %d of the contract, this host version %d; install a plugin for this host", ErrContract, version, dial.Protocol)
 	}
 	if m[5] != "grpc" {
 		return fmt.Errorf("%w: the plugin speaks %.16q, this host grpc", ErrContract, m[5])

@@ -18,8 +18,8 @@ import (
 // hostMode makes the test binary a host whose catalog is the named directory.
 const hostMode = "KEYWAY_TEST_HOST"
 
-// fakeBinary is the compiled fake plugin.
-var fakeBinary string
+// The compiled plugins: one that misbehaves on demand, and one that is written as plugins are.
+var fakeBinary, exampleBinary string
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(hostMode); dir != "" {
@@ -36,12 +36,14 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	fakeBinary = filepath.Join(dir, "fake")
-	build := exec.Command("go", "build", "-o", fakeBinary, "./testdata/fake")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the fake plugin: %v\n%s", err, out)
-		return 1
+	fakeBinary, exampleBinary = filepath.Join(dir, "fake"), filepath.Join(dir, "example")
+	for path, source := range map[string]string{fakeBinary: "./testdata/fake", exampleBinary: "../../../sdk/example/plugin"} {
+		build := exec.Command("go", "build", "-o", path, source)
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", source, err, out)
+			return 1
+		}
 	}
 	return m.Run()
 }
@@ -64,14 +66,14 @@ func actAsHost(dir, mode string) {
 // fixture is a catalog with one plugin that misbehaves in one way.
 type fixture struct {
 	*Catalog
-	t      *testing.T
+	t      testing.TB
 	plugin string // path
 	run    string
 	log    *safeBuffer
 }
 
 // newFixture holds that nothing is left in the run directory when the test ends.
-func newFixture(t *testing.T, mode string) *fixture {
+func newFixture(t testing.TB, mode string) *fixture {
 	t.Helper()
 	run, err := os.MkdirTemp("", "kw-run")
 	if err != nil {

@@ -1,0 +1,74 @@
+//go:build linux || darwin
+
+package peer
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// pair gives both ends of a Unix socket of this process.
+func pair(t *testing.T) (dialed, accepted net.Conn) {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "kw-peer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	l, err := net.Listen("unix", filepath.Join(dir, "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if dialed, err = net.Dial("unix", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	if accepted, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = dialed.Close(); _ = accepted.Close() })
+	return dialed, accepted
+}
+
+func TestBothEndsLearnWhoThePeerIs(t *testing.T) {
+	dialed, accepted := pair(t)
+	var seen []Identity
+	c := New(func(id Identity) error { seen = append(seen, id); return nil })
+	if _, _, err := c.ClientHandshake(t.Context(), "", dialed); err != nil {
+		t.Errorf("ClientHandshake: %v", err)
+	}
+	if _, _, err := c.Clone().ServerHandshake(accepted); err != nil {
+		t.Errorf("ServerHandshake: %v", err)
+	}
+	for _, id := range seen {
+		if want := (Identity{PID: os.Getpid(), UID: os.Geteuid()}); id != want {
+			t.Errorf("peer %+v, want %+v", id, want)
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("%d checks, want one for each end", len(seen))
+	}
+}
+
+func TestARefusedPeerIsDropped(t *testing.T) {
+	dialed, accepted := pair(t)
+	stranger := errors.New("a stranger")
+	if _, _, err := New(func(Identity) error { return stranger }).ServerHandshake(accepted); !errors.Is(err, stranger) {
+		t.Errorf("ServerHandshake: %v, want %v", err, stranger)
+	}
+	if _, err := dialed.Read(make([]byte, 1)); err == nil {
+		t.Error("the connection of a refused peer stays open")
+	}
+}
+
+func TestOnlyUnixSocketsHaveAPeer(t *testing.T) {
+	a, b := net.Pipe()
+	defer a.Close()
+	defer b.Close()
+	if _, _, err := New(func(Identity) error { return nil }).ClientHandshake(t.Context(), "", a); err == nil {
+		t.Error("a pipe passed as a Unix socket")
+	}
+}

@@ -1,0 +1,40 @@
+package plugin
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestPrivateDirIsPrivateAndFitsASocket(t *testing.T) {
+	base, err := os.MkdirTemp("", "kw")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(base)
+	longest := filepath.Join(base, strings.Repeat("d", roomFor("p")-len(base)-1))
+	dir, err := privateDir(longest)
+	if err != nil {
+		t.Fatalf("privateDir of %d bytes: %v", len(longest), err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("mode %v, %v, want only the owner to enter", info.Mode(), err)
+	}
+	if n := len(dir) + pluginNames; n > maxSocketPath() {
+		t.Errorf("a socket's path has %d bytes, want at most %d", n, maxSocketPath())
+	}
+	if dir, err := privateDir(longest + "d"); err == nil {
+		t.Errorf("privateDir of a path that is too long: %s", dir)
+	}
+}
+
+func TestPrivateDirWithoutARunDirectory(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), strings.Repeat("t", 80)))
+	dir, err := privateDir("")
+	if err != nil || !strings.HasPrefix(dir, "/tmp/keyway-") {
+		t.Errorf("privateDir = %q, %v, want one in /tmp, since the temporary directory's path is too long", dir, err)
+	}
+	_ = os.RemoveAll(dir)
+}

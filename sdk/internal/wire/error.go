@@ -31,12 +31,12 @@ func EncodeError(err error) *pb.Error {
 	if error(e) == err || len(e.Problems) > 0 { // Error() repeats the problems, which travel by themselves
 		text = e.Message
 	}
-	if text == "" {
+	if text = Line(text, MaxText); text == "" {
 		text = sdk.Code(out.Code).String()
 	}
 	var unknown *unknownStoreError
 	out.UnknownStore = errors.As(err, &unknown)
-	out.Message = Line(text, MaxText)
+	out.Message = text
 	out.Reason = Line(e.Reason, maxReason)
 	out.RequestId = Line(e.RequestID, maxReason)
 	out.RetryAfter = encodeDuration(max(e.RetryAfter, 0))

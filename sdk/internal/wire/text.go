@@ -9,16 +9,20 @@ import (
 // Line makes text safe to log and to show: one line of valid UTF-8 without control characters, of at most limit bytes,
 // cut between runes.
 func Line(s string, limit int) string {
+	const mark = "…"
+	long := len(s) > 4*limit // what is so far behind the end is not worth reading
+	if long {
+		s = s[:4*limit]
+	}
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if strings.ContainsFunc(s, unsafeRune) {
 		s = strings.Join(strings.FieldsFunc(s, unsafeRune), " ")
 	}
-	if len(s) <= limit {
+	if len(s) <= limit && !long {
 		return s
 	}
-	const mark = "…"
-	end := limit - len(mark)
-	for end > 0 && !utf8.RuneStart(s[end]) {
+	end := min(limit-len(mark), len(s))
+	for end > 0 && end < len(s) && !utf8.RuneStart(s[end]) {
 		end--
 	}
 	return s[:end] + mark

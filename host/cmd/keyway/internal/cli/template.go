@@ -1,0 +1,157 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/keyway-dev/keyway/host"
+	"github.com/keyway-dev/keyway/host/config"
+	"github.com/keyway-dev/keyway/host/refs"
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// template is a file with references.
+type template struct {
+	texts []string // those that hold references
+	fill  func(ctx context.Context, h *host.Host) ([]byte, error)
+}
+
+func parseTemplate(file string, data []byte) (*template, error) {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".yaml", ".yml":
+		return yamlTemplate(file, data)
+	case ".json":
+		return jsonTemplate(file, data)
+	}
+	text := string(data)
+	return &template{[]string{text}, func(ctx context.Context, h *host.Host) ([]byte, error) {
+		out, err := h.Expand(ctx, text)
+		if err != nil {
+			return nil, err
+		}
+		return []byte(out.(string)), nil
+	}}, nil
+}
+
+func jsonTemplate(file string, data []byte) (*template, error) {
+	var tree any
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	if err := dec.Decode(&tree); err != nil {
+		return nil, sdk.Errorf(sdk.InvalidArgument, "resolve %s: it is not JSON: %w", file, err)
+	}
+	t := &template{fill: func(ctx context.Context, h *host.Host) ([]byte, error) {
+		filled, err := h.Expand(ctx, tree)
+		if err != nil {
+			return nil, err
+		}
+		var out bytes.Buffer
+		err = writeJSON(&out, filled)
+		return out.Bytes(), err
+	}}
+	textsIn(tree, &t.texts)
+	return t, nil
+}
+
+func textsIn(tree any, into *[]string) {
+	switch x := tree.(type) {
+	case string:
+		*into = appendReference(*into, x)
+	case map[string]any:
+		for _, v := range x {
+			textsIn(v, into)
+		}
+	case []any:
+		for _, v := range x {
+			textsIn(v, into)
+		}
+	}
+}
+
+func appendReference(texts []string, text string) []string {
+	if refs.Is(text) || strings.Contains(text, "${") {
+		return append(texts, text)
+	}
+	return texts
+}
+
+// yamlTemplate works on nodes, so that comments, order and spelling stay.
+func yamlTemplate(file string, data []byte) (*template, error) {
+	var docs []*yaml.Node
+	loader, err := yaml.NewLoader(bytes.NewReader(data))
+	for err == nil {
+		n := &yaml.Node{}
+		if err = loader.Load(n); err == nil {
+			docs = append(docs, n)
+		}
+	}
+	if err != io.EOF { //nolint:errorlint // the loader gives it as it is
+		return nil, sdk.Errorf(sdk.InvalidArgument, "resolve %s: it is not YAML: %s", file, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	t := &template{}
+	var places []*yaml.Node
+	byPath := map[string]any{}
+	for _, d := range docs {
+		walkYAML(d, "", func(n *yaml.Node, path string) {
+			if len(appendReference(nil, n.Value)) == 0 {
+				return
+			}
+			t.texts = append(t.texts, n.Value)
+			places = append(places, n)
+			byPath[fmt.Sprintf("%s:%d %s", file, n.Line, strings.TrimPrefix(path, "."))] = n.Value
+		})
+	}
+	t.fill = func(ctx context.Context, h *host.Host) ([]byte, error) {
+		if _, err := h.Expand(ctx, byPath); err != nil { // one pass; its errors name the places
+			return nil, err
+		}
+		for _, n := range places {
+			v, err := h.Expand(ctx, n.Value)
+			if err != nil {
+				return nil, err
+			}
+			n.Value, n.Style, n.Tag = v.(string), yaml.DoubleQuotedStyle, "!!str"
+		}
+		var out bytes.Buffer
+		w, err := yaml.NewDumper(&out, yaml.WithLineWidth(-1))
+		for _, d := range docs {
+			if err == nil {
+				err = w.Dump(d)
+			}
+		}
+		if err == nil {
+			err = w.Close()
+		}
+		return out.Bytes(), err
+	}
+	return t, nil
+}
+
+// walkYAML visits the texts of a document, not its keys.
+func walkYAML(n *yaml.Node, path string, f func(n *yaml.Node, path string)) {
+	switch n.Kind {
+	case yaml.ScalarNode:
+		if n.ShortTag() == "!!str" {
+			f(n, path)
+		}
+	case yaml.MappingNode:
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			walkYAML(n.Content[i+1], path+"."+config.Path(n.Content[i].Value), f)
+		}
+	case yaml.SequenceNode:
+		for i, c := range n.Content {
+			walkYAML(c, fmt.Sprintf("%s[%d]", path, i), f)
+		}
+	case yaml.DocumentNode:
+		for _, c := range n.Content {
+			walkYAML(c, path, f)
+		}
+	}
+}

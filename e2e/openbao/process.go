@@ -13,10 +13,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
-
-const stopTimeout = 5 * time.Second
 
 // supervise is the parent of the server: when its standard input ends, because the test process has ended in whatever way,
 // it kills the server, so that none is left behind.
@@ -98,23 +95,10 @@ func startProcess(binary, config string) (*process, error) {
 	return p, nil
 }
 
-// stop ends the server, at first politely.
+// stop kills the server, which has nothing to lose: it keeps everything in memory.
 func (p *process) stop() {
-	select {
-	case <-p.done:
-		return
-	default:
-	}
-	_ = p.signal(syscall.SIGCONT)
-	_ = p.signal(syscall.SIGTERM)
-	timer := time.NewTimer(stopTimeout)
-	defer timer.Stop()
-	select {
-	case <-p.done:
-	case <-timer.C:
-		_ = p.input.Close()
-		<-p.done
-	}
+	_ = p.input.Close()
+	<-p.done
 }
 
 func (p *process) signal(s syscall.Signal) error { return syscall.Kill(p.pid, s) }

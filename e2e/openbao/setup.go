@@ -5,9 +5,12 @@ package openbao
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // In gives the same server seen from a namespace, which it creates.
@@ -18,6 +21,9 @@ func (s *Server) In(t testing.TB, namespace string) *Server {
 	n.namespace = strings.Trim(s.namespace+"/"+namespace, "/")
 	return &n
 }
+
+// Namespace is the one that the server is seen from; empty is the root.
+func (s *Server) Namespace() string { return s.namespace }
 
 // Name gives a name that no other test has.
 func (s *Server) Name() string { return strings.ToLower(rand.Text()[:10]) }
@@ -131,26 +137,56 @@ func (s *Server) Revoke(t testing.TB, token string) {
 	s.Write(t, "auth/token/revoke", map[string]any{"token": token})
 }
 
-// RevokeLogins ends every token that an auth mount has given, and tells how many there were.
-func (s *Server) RevokeLogins(t testing.TB, mount string) int {
-	t.Helper()
-	n := s.Logins(t, mount)
-	s.Write(t, "sys/leases/revoke-prefix/auth/"+mount, nil)
-	return n
+// Lease is a live token that an auth mount has given.
+type Lease struct {
+	ID      string
+	Expires time.Time
 }
 
-// Logins counts the live tokens that an auth mount has given.
-func (s *Server) Logins(t testing.TB, mount string) int {
+// LoginLeases gives the live tokens of an auth mount.
+func (s *Server) LoginLeases(t testing.TB, mount string) []Lease {
 	t.Helper()
-	a, err := s.Client().Logical().ListWithContext(t.Context(), "sys/leases/lookup/auth/"+mount+"/login")
+	prefix := "auth/" + mount + "/login"
+	a, err := s.Client().Logical().ListWithContext(t.Context(), "sys/leases/lookup/"+prefix)
 	if err != nil {
 		t.Fatalf("list logins: %v", err)
 	}
 	if a == nil {
-		return 0
+		return nil
 	}
 	keys, _ := a.Data["keys"].([]any)
-	return len(keys)
+	var leases []Lease
+	for _, k := range keys {
+		id := fmt.Sprintf("%s/%v", prefix, k)
+		text, _ := s.Write(t, "sys/leases/lookup", map[string]any{"lease_id": id})["expire_time"].(string)
+		expires, _ := time.Parse(time.RFC3339Nano, text)
+		leases = append(leases, Lease{ID: id, Expires: expires})
+	}
+	return leases
+}
+
+// LoginLease gives the newest live token of an auth mount.
+func (s *Server) LoginLease(t testing.TB, mount string) Lease {
+	t.Helper()
+	leases := s.LoginLeases(t, mount)
+	if len(leases) == 0 {
+		t.Fatalf("auth mount %s has given no token that lives", mount)
+	}
+	return slices.MaxFunc(leases, func(a, b Lease) int { return a.Expires.Compare(b.Expires) })
+}
+
+// Logins counts the live tokens of an auth mount.
+func (s *Server) Logins(t testing.TB, mount string) int {
+	t.Helper()
+	return len(s.LoginLeases(t, mount))
+}
+
+// RevokeLogins ends the tokens of an auth mount and tells how many there were.
+func (s *Server) RevokeLogins(t testing.TB, mount string) int {
+	t.Helper()
+	n := s.Logins(t, mount)
+	s.Write(t, "sys/leases/revoke-prefix/auth/"+mount, map[string]any{"sync": true})
+	return n
 }
 
 // Settings gives the JSON of a store's settings: address and authority of the server, and what is added.

@@ -113,17 +113,17 @@ references: {default_store: prod}
 	}
 	f.backend.Set("sealed", string(sealed.Ciphertext))
 	for ref, want := range map[string]string{
-		"secret://prod/plain":                      "v1",
-		"secret://prod/team/db#/pass":              "p/1",
-		"secret://prod/team/db#/n":                 "12",
-		"secret://prod/team/db#/list/1/b":          "c",
-		"secret://prod/plain?version=1":            "v1",
-		"secret://env/TOKEN":                       "from-env",
-		"secret://doc/OPENAI":                      "in-document",
-		"secret://doc/nested#/k":                   "v",
-		"secret://kms/sealed":                      "opened",
-		"os.environ/plain":                         "v1",
-		"Bearer ${secret://prod/plain}":            "Bearer v1",
+		"secret://prod/plain":                        "v1",
+		"secret://prod/team/db#/pass":                "p/1",
+		"secret://prod/team/db#/n":                   "12",
+		"secret://prod/team/db#/list/1/b":            "c",
+		"secret://prod/plain?version=1":              "v1",
+		"secret://env/TOKEN":                         "from-env",
+		"secret://doc/OPENAI":                        "in-document",
+		"secret://doc/nested#/k":                     "v",
+		"secret://kms/sealed":                        "opened",
+		"os.environ/plain":                           "v1",
+		"Bearer ${secret://prod/plain}":              "Bearer v1",
 		"${secret://prod/plain}:${os.environ/plain}": "v1:v1",
 	} {
 		f.expect(t, ref, want)

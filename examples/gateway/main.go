@@ -1,0 +1,98 @@
+// Gateway is a small reverse proxy that embeds Keyway. Its keys are live values: a secret that changes in its store is used
+// by the next request, without a restart.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"go.yaml.in/yaml/v4"
+
+	"github.com/keyway-dev/keyway/host"
+	"github.com/keyway-dev/keyway/host/config"
+)
+
+// routes is the gateway's own configuration. A Live is text in the file and a value in the program.
+type routes struct {
+	Listen string   `yaml:"listen"`
+	Routes []*route `yaml:"routes"`
+}
+
+type route struct {
+	Path     string     `yaml:"path"`     // what the route answers: "/openai/"
+	Upstream string     `yaml:"upstream"` // where it goes: "https://api.openai.com/v1/"
+	Header   string     `yaml:"header"`   // which header carries the key: "Authorization"
+	Key      *host.Live `yaml:"key"`      // "Bearer ${secret://prod/openai#/key}"
+}
+
+func main() {
+	keywayFile, routesFile := flag.String("config", "keyway.yaml", "Keyway's configuration"), flag.String("routes", "routes.yaml", "the routes")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, *keywayFile, *routesFile); err != nil {
+		slog.Error("gateway", "error", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, keywayFile, routesFile string) error {
+	cfg, err := config.Load(keywayFile)
+	if err != nil {
+		return err
+	}
+	h, err := host.Open(ctx, cfg, host.WithLogger(slog.Default()))
+	if err != nil {
+		return err
+	}
+	defer h.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the process ends
+	var r routes
+	text, err := os.ReadFile(routesFile)
+	if err := errors.Join(err, yaml.Unmarshal(text, &r)); err != nil {
+		return err
+	}
+	if err := h.Bind(ctx, &r); err != nil && !host.Retryable(err) {
+		return err // a wrong reference; what is only unreachable arrives later by itself
+	}
+	mux := http.NewServeMux()
+	for _, rt := range r.Routes {
+		upstream, err := url.Parse(rt.Upstream)
+		if err != nil {
+			return err
+		}
+		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) }, Transport: rt}
+		mux.Handle(rt.Path, http.StripPrefix(rt.Path, proxy))
+	}
+	server := &http.Server{Addr: r.Listen, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	context.AfterFunc(ctx, func() { _ = server.Shutdown(context.WithoutCancel(ctx)) })
+	slog.Info("gateway listens", "address", r.Listen, "routes", len(r.Routes))
+	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// RoundTrip sends a request upstream with the key that is current now. An upstream that refuses it makes Keyway look for a
+// newer one, for the requests that follow.
+func (rt *route) RoundTrip(r *http.Request) (*http.Response, error) {
+	key, err := rt.Key.Load()
+	if err != nil {
+		return nil, err
+	}
+	r.Header.Set(rt.Header, key.Text())
+	resp, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && resp.StatusCode == http.StatusUnauthorized {
+		_, err := rt.Key.Reject(r.Context(), key)
+		slog.Warn("upstream refused the key", "route", rt.Path, "newer", err == nil)
+	}
+	return resp, err
+}

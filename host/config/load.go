@@ -174,6 +174,9 @@ func syntaxProblem(data []byte, err error) *Problem {
 	default:
 		// The scanner's and the parser's messages are fixed texts.
 		p.Message = "not valid YAML: " + one.Message + "; look for a quote, bracket, colon or indentation here or just before"
+		if begun := one.ContextMark.Line; begun > 0 && begun != p.Line {
+			p.Message += fmt.Sprintf(", or in what begins in line %d", begun)
+		}
 	}
 	return p
 }

@@ -106,15 +106,15 @@ func compile(raw json.RawMessage) (*jsonschema.Schema, error) {
 	c.UseLoader(closedLoader{})
 	c.RegisterFormat(&jsonschema.Format{Name: pathFormat, Validate: func(any) error { return nil }})
 	c.AssertFormat()
-	const address = "keyway:settings"
+	const address = "keyway://plugin/settings"
 	if err := c.AddResource(address, doc); err != nil {
-		return nil, errors.New("it is not a JSON Schema")
+		return nil, errors.New("it is not JSON")
 	}
 	schema, err := c.Compile(address)
-	switch {
-	case errors.Is(err, errRemote):
+	if remote := (*jsonschema.LoadURLError)(nil); errors.As(err, &remote) {
 		return nil, errRemote
-	case err != nil:
+	}
+	if err != nil {
 		return nil, errors.New("it is not a JSON Schema 2020-12")
 	}
 	return schema, nil

@@ -15,7 +15,7 @@ func suggest(typed string, words []string) string {
 			best, at = w, d
 		}
 	}
-	if best == "" || at > max(1, min(2, len(typed)/3)) {
+	if best == "" || at >= len(best) || at > max(1, min(2, len(typed)/3)) {
 		return ""
 	}
 	return fmt.Sprintf("; did you mean %q?", best)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"strconv"
+	"strings"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -64,7 +65,7 @@ func plain(n *yaml.Node) (any, error) {
 	case "!!int":
 		var i int64
 		if err := n.Decode(&i); err != nil {
-			return nil, errors.New("must be a whole number of at most 64 bits; longer ones stand in quotes")
+			return nil, errLong
 		}
 		return i, nil
 	case "!!float":
@@ -73,7 +74,12 @@ func plain(n *yaml.Node) (any, error) {
 	return nil, errors.New(foreignTag)
 }
 
+var errLong = errors.New("must be a whole number of at most 64 bits; longer ones stand in quotes")
+
 func plainFloat(n *yaml.Node) (any, error) {
+	if strings.Trim(n.Value, "+-0123456789") == "" { // YAML makes a float of a long whole number, and so another number
+		return nil, errLong
+	}
 	var f float64
 	if err := n.Decode(&f); err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		return nil, errors.New("must be a finite number")

@@ -140,7 +140,7 @@ func wants(k jsonschema.ErrorKind, s *jsonschema.Schema) string {
 	case *kind.Const:
 		return "must be " + valueList([]any{k.Want})
 	case *kind.Pattern:
-		return "has not the form that the plugin wants, " + printable(k.Want) + exampleOf(s)
+		return "must have the form " + printable(k.Want) + exampleOf(s)
 	case *kind.Format:
 		return "is not a well-formed " + printable(k.Want) + exampleOf(s)
 	case *kind.MinLength:

@@ -94,6 +94,8 @@ func TestManifestKnowsLiteLLMsNames(t *testing.T) {
 		"litellm.system":                           "hashicorp_vault",
 		"litellm.default./address":                 `"http://127.0.0.1:8200"`,
 		"litellm.default./field":                   `"key"`,
+		"litellm.order./auth":                      "approle,cert,token",
+		"litellm.ttl":                              "HCP_VAULT_REFRESH_INTERVAL,SECRET_MANAGER_REFRESH_INTERVAL",
 		"litellm.env.HCP_VAULT_ADDR":               "/address",
 		"litellm.env.HCP_VAULT_NAMESPACE":          "/namespace",
 		"litellm.env.HCP_VAULT_LOGIN_NAMESPACE":    "/login_namespace",

@@ -40,10 +40,11 @@ func plugin() *sdk.Plugin {
 		Summary: "HashiCorp Vault and OpenBao: key-value engine (versions 1 and 2) and transit",
 		Docs:    "https://github.com/keyway-dev/keyway/blob/main/docs/providers/vault.md",
 		Compat: map[string]string{
-			"litellm.system":            "hashicorp_vault",
-			"litellm.default./address":  `"http://127.0.0.1:8200"`,
-			"litellm.default./field":    `"key"`,
-			"litellm.cache_ttl_seconds": "HCP_VAULT_REFRESH_INTERVAL",
+			"litellm.system":           "hashicorp_vault",
+			"litellm.default./address": `"http://127.0.0.1:8200"`,
+			"litellm.default./field":   `"key"`,
+			"litellm.order./auth":      "approle,cert,token",
+			"litellm.ttl":              "HCP_VAULT_REFRESH_INTERVAL,SECRET_MANAGER_REFRESH_INTERVAL",
 		},
 	}, open)
 }

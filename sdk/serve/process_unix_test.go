@@ -1,3 +1,5 @@
+//go:build unix
+
 package serve_test
 
 import (
@@ -52,8 +54,8 @@ type process struct {
 	socket   string
 	stdout   *bufio.Reader
 	stderr   *bytes.Buffer // read it after the end
-	ended    chan error
 	plugin   *dial.Plugin
+	wait     func() error // until the process has ended; its exit error
 }
 
 func start(t *testing.T) *process {
@@ -67,7 +69,11 @@ func start(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := &process{cmd: exec.Command(bin), stderr: &bytes.Buffer{}, ended: make(chan error, 1)}
+	p := &process{cmd: exec.Command(bin), stderr: &bytes.Buffer{}}
+	p.wait = sync.OnceValue(func() error {
+		_, _ = io.Copy(io.Discard, p.stdout)
+		return p.cmd.Wait()
+	})
 	p.cmd.Env = []string{dial.CookieKey + "=" + dial.CookieValue, "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + dir, "KEYWAY_LOG_LEVEL=debug"}
 	p.cmd.Stderr = p.stderr
 	if p.lifeline, err = p.cmd.StdinPipe(); err != nil {
@@ -81,7 +87,7 @@ func start(t *testing.T) *process {
 		t.Fatal(err)
 	}
 	p.stdout = bufio.NewReader(out)
-	t.Cleanup(func() { _ = p.cmd.Process.Kill(); p.wait() })
+	t.Cleanup(func() { _, _ = p.cmd.Process.Kill(), p.wait() })
 	line, err := p.stdout.ReadString('\n')
 	parts := strings.Split(strings.TrimSpace(line), "|")
 	if err != nil || len(parts) < 5 || !strings.HasPrefix(parts[3], dir) {
@@ -100,20 +106,6 @@ func connect(t *testing.T, socket string) *grpc.ClientConn {
 	}
 	t.Cleanup(func() { _ = cc.Close() })
 	return cc
-}
-
-// wait gives the exit error of the process.
-func (p *process) wait() error {
-	if p.cmd.ProcessState == nil {
-		_, _ = io.Copy(io.Discard, p.stdout)
-		p.ended <- p.cmd.Wait()
-	}
-	select {
-	case err := <-p.ended:
-		return err
-	default:
-		return nil
-	}
 }
 
 func (p *process) open(t *testing.T, settings string) *dial.Store {

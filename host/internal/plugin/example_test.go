@@ -87,6 +87,32 @@ func BenchmarkStop(b *testing.B) {
 	}
 }
 
+// BenchmarkRecover is the time from a kill to the next answer of a supervised plugin.
+func BenchmarkRecover(b *testing.B) {
+	f, binary := withExample(b)
+	for b.Loop() {
+		b.StopTimer()
+		p := f.Supervise(binary)
+		g, err := p.Current(context.Background())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+		g.run.kill()
+		if g, err = p.After(context.Background(), g); err == nil {
+			_, err = g.Dial().Describe(context.Background())
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		if err := p.Stop(context.Background()); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
+
 // BenchmarkCurrent is what asking for the running generation costs a call.
 func BenchmarkCurrent(b *testing.B) {
 	f, binary := withExample(b)

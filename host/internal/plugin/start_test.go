@@ -38,7 +38,7 @@ func TestBadStartIsOneClearError(t *testing.T) {
 		t.Run(c.mode, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, c.mode)
-			if c.want == ErrSlow {
+			if errors.Is(c.want, ErrSlow) {
 				f.opts.StartTimeout = 400 * time.Millisecond
 			}
 			g, err := f.start(t.Context(), f.binary(), 1, &output.Tail{})

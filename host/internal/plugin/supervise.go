@@ -57,9 +57,9 @@ type Process struct {
 	done    chan struct{}      // closed when nothing runs any more; nil before the first start
 }
 
-// Pauses between restarts: the first failure is followed by pauseFirst, each further one by twice as much up to pauseMost. A
-// generation that lasts settled resets that. Callers wait for a restart that is due within tolerated, and fail at once
-// otherwise.
+// Pauses between restarts: after the first failure there is none, so that a single crash costs callers a start and nothing
+// more. The second is followed by pauseFirst, each further one by twice as much up to pauseMost. A generation that lasts
+// settled resets that. Callers wait for a restart that is due within tolerated, and fail at once otherwise.
 const (
 	pauseFirst = 10 * time.Millisecond
 	pauseMost  = 30 * time.Second
@@ -268,10 +268,17 @@ func (p *Process) set(to State) {
 }
 
 // pause gives the time until the next restart.
-type pause struct{ last time.Duration }
+type pause struct {
+	failed bool
+	last   time.Duration
+}
 
 // next gives a pause twice as long as the one before, give or take a fifth, so that many plugins do not restart in step.
 func (p *pause) next() time.Duration {
+	if !p.failed {
+		p.failed = true
+		return 0
+	}
 	p.last = min(max(2*p.last, pauseFirst), pauseMost)
 	return time.Duration(float64(p.last) * (0.8 + 0.4*rand.Float64()))
 }
@@ -279,6 +286,6 @@ func (p *pause) next() time.Duration {
 // after takes into account how long a generation lived.
 func (p *pause) after(life time.Duration) {
 	if life >= settled {
-		p.last = 0
+		*p = pause{}
 	}
 }

@@ -51,7 +51,7 @@ func (l *Log) Line(line string, dropped int) {
 	if dropped > 0 {
 		attrs = append(attrs, slog.Int("dropped_bytes", dropped))
 	}
-	l.to.LogAttrs(context.Background(), r.level, r.message, attrs...)
+	l.to.LogAttrs(context.Background(), r.level, r.message, attrs...) //nolint:sloglint // the message is the plugin's
 }
 
 // Close tells of lines that were left out.

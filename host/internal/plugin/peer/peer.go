@@ -4,6 +4,7 @@ package peer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 
@@ -16,18 +17,16 @@ type Identity struct {
 	UID int
 }
 
-// New returns credentials that accept a connection only if check does.
+// New returns a client's credentials that accept a server only if check does.
 func New(check func(Identity) error) credentials.TransportCredentials { return &kernel{check} }
 
 type kernel struct{ check func(Identity) error }
 
-type authInfo struct {
-	credentials.CommonAuthInfo
-}
+type authInfo struct{ credentials.CommonAuthInfo }
 
 func (authInfo) AuthType() string { return "peer" }
 
-func (k *kernel) handshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+func (k *kernel) ClientHandshake(_ context.Context, _ string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	u, ok := raw.(*net.UnixConn)
 	if !ok {
 		return nil, nil, fmt.Errorf("peer: %T is not a Unix socket", raw)
@@ -37,18 +36,13 @@ func (k *kernel) handshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error)
 		err = k.check(id)
 	}
 	if err != nil {
-		_ = raw.Close()
-		return nil, nil, err
+		return nil, nil, errors.Join(err, raw.Close())
 	}
 	return raw, authInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}, nil
 }
 
-func (k *kernel) ClientHandshake(_ context.Context, _ string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return k.handshake(raw)
-}
-
-func (k *kernel) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return k.handshake(raw)
+func (k *kernel) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return nil, nil, errors.New("peer: these credentials are for a client")
 }
 
 func (k *kernel) Info() credentials.ProtocolInfo {

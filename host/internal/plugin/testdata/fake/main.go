@@ -191,10 +191,10 @@ func serve(l net.Listener, mode string) {
 	hang()
 }
 
-func (s *server) Describe(ctx context.Context, _ *pb.DescribeRequest) (*pb.DescribeResponse, error) {
+func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
 	switch s.mode {
 	case "mute":
-		<-ctx.Done()
+		hang()
 	case "describe-crash":
 		panic("nil manifest")
 	case "misnamed":

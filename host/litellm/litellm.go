@@ -17,6 +17,8 @@
 package litellm
 
 import (
+	"strings"
+
 	"go.yaml.in/yaml/v4"
 
 	"github.com/keyway-dev/keyway/host/config"
@@ -75,4 +77,25 @@ func Load(file string, env func(string) (string, bool), manifests []sdk.Manifest
 	}
 	return &Translation{Config: cfg, References: s.references(), Environment: s.literals, Withheld: m.withheld,
 		Notes: append(m.notes, s.notes...), doc: doc, inline: s.inline}, nil
+}
+
+// NamesManager reports whether a file may name a secret manager, so that the plugins' manifests are needed to load it.
+func NamesManager(file string) bool {
+	doc, problems := read(file)
+	if len(problems) > 0 {
+		return false // Load will say what is wrong
+	}
+	section := member(doc.root, general)
+	if n := member(section, systemKey); n != nil && !isNull(n) {
+		return true
+	}
+	if section == nil || section.Kind != yaml.MappingNode {
+		return false
+	}
+	for i := 0; i+1 < len(section.Content); i += 2 {
+		if strings.HasPrefix(section.Content[i].Value, "use_") {
+			return true
+		}
+	}
+	return false
 }

@@ -101,9 +101,12 @@ func (a *app) configConvert(ctx context.Context, file string) error {
 	return err
 }
 
-// translate reads LiteLLM's configuration with the manifests of the installed plugins. A plugin that does not describe itself
-// is told of, since the manager may be just that one.
+// translate reads LiteLLM's configuration with the manifests of the installed plugins, if it names a manager. A plugin that does
+// not describe itself is told of, since the manager may be just that one.
 func (a *app) translate(ctx context.Context, base *config.Config, file string) (*litellm.Translation, error) {
+	if !litellm.NamesManager(file) {
+		return litellm.Load(file, os.LookupEnv, nil)
+	}
 	_, all, failed := describeAll(ctx, a.catalog(base))
 	var manifests []sdk.Manifest
 	for i, err := range failed {

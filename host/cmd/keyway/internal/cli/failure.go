@@ -126,24 +126,19 @@ func (a *app) report(err error) {
 		if len(lines) > 1 {
 			code = sdk.CodeOf(e)
 		}
-		if code == sdk.InvalidArgument || code == sdk.Unknown && !isFailure(err) {
-			a.say("%v", e) // the message says what is wrong, and where
+		if code == sdk.InvalidArgument || isSome(err) || isStart(err) {
+			a.say("%v", e) // the message alone says what is wrong, and where
 			continue
 		}
-		prefix := ""
-		if !strings.Contains(e.Error(), code.String()) {
-			prefix = code.String() + ": "
-		}
-		a.say("%s%v", prefix, e)
+		a.say("%v: %v", code, e)
 	}
 	if hint := hints[codeOf(err)]; hint != "" && !isSome(err) && !isStart(err) {
-		a.say("%s", hint)
+		a.say("hint: %s", hint)
 	}
 }
 
-func isFailure(err error) bool { var f *failure; return errors.As(err, &f) }
-func isSome(err error) bool    { var s *someError; return errors.As(err, &s) }
-func isStart(err error) bool   { var s *launch.StartError; return errors.As(err, &s) }
+func isSome(err error) bool  { var s *someError; return errors.As(err, &s) }
+func isStart(err error) bool { var s *launch.StartError; return errors.As(err, &s) }
 
 // split gives the errors that an error joins, and the problems of a configuration, one by one.
 func split(err error) []error {

@@ -60,7 +60,11 @@ func (a *app) openFor(ctx context.Context, ref string) (*host.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.open(ctx, only(cfg, storesOf(cfg, parts)...))
+	stores, err := storesOf(cfg, parts)
+	if err != nil {
+		return nil, err
+	}
+	return a.open(ctx, only(cfg, stores...))
 }
 
 func valueResult(ref string, v *host.Value, reveal bool) map[string]any {

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/keyway-dev/keyway/host/refs"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -48,13 +47,9 @@ func (a *app) resolve(ctx context.Context, file, output string, reveal bool) err
 	if err != nil {
 		return err
 	}
-	var stores []string
-	for _, text := range t.texts {
-		parts, err := refs.Split(text)
-		if err != nil {
-			return sdk.Errorf(sdk.InvalidArgument, "resolve %s: %w", file, err)
-		}
-		stores = append(stores, storesOf(cfg, parts)...)
+	stores, err := t.stores(cfg)
+	if err != nil {
+		return sdk.Errorf(sdk.InvalidArgument, "resolve %s: %w", file, err)
 	}
 	h, err := a.open(ctx, only(cfg, stores...))
 	if err != nil {

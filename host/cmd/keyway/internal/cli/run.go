@@ -169,10 +169,15 @@ func (a *app) effective(base *config.Config, t *litellm.Translation, w *wanted) 
 		cfg = &config.Config{Version: 1, Plugins: config.Plugins{Dir: a.pluginFolder(nil)}}
 	}
 	var stores []string
+	var failed []error
 	for _, x := range w.list {
-		stores = append(stores, storesOf(cfg, x.parts)...)
+		found, err := storesOf(cfg, x.parts)
+		if err != nil {
+			failed = append(failed, sdk.Errorf(sdk.InvalidArgument, "%s (%s): %w", x.name, strings.Join(x.places, ", "), err))
+		}
+		stores = append(stores, found...)
 	}
-	return only(cfg, stores...), nil
+	return only(cfg, stores...), errors.Join(failed...)
 }
 
 // resolveAll reads everything that is wanted through a host that lives no longer than that.

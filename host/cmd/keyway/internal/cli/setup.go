@@ -158,7 +158,11 @@ func (a *app) openStore(ctx context.Context, name string) (*host.Host, *host.Sto
 }
 
 func unknownStore(cfg *config.Config, name string) error {
-	return sdk.Errorf(sdk.InvalidArgument, "there is no store %q in %s; it has %s", name, cfg.File, storeNames(cfg))
+	file := cfg.File
+	if file == "" {
+		file = "the configuration"
+	}
+	return sdk.Errorf(sdk.InvalidArgument, "there is no store %q in %s; it has %s", name, file, storeNames(cfg))
 }
 
 func storeNames(cfg *config.Config) string {
@@ -198,19 +202,21 @@ func only(cfg *config.Config, names ...string) *config.Config {
 	return &c
 }
 
-// storesOf gives the stores that references ask; names that no store has are left for the host to refuse.
-func storesOf(cfg *config.Config, parts []refs.Part) []string {
-	var names []string
+// storesOf gives the stores that references ask.
+func storesOf(cfg *config.Config, parts []refs.Part) (names []string, err error) {
 	for _, p := range parts {
 		switch {
-		case p.Ref == nil:
+		case p.Ref == nil || p.Ref.Kind == refs.OIDC || refs.IsSource(p.Ref.Store):
 		case p.Ref.Kind == refs.Environ:
 			names = append(names, cfg.References.DefaultStore)
 		default:
+			if _, ok := cfg.Stores[p.Ref.Store]; !ok {
+				return nil, sdk.Errorf(sdk.InvalidArgument, "%s: %w", p.Ref, unknownStore(cfg, p.Ref.Store))
+			}
 			names = append(names, p.Ref.Store)
 		}
 	}
-	return names
+	return names, nil
 }
 
 // describeAll gives the manifests of all plugins, side by side, with the errors of those that do not describe themselves.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -21,6 +22,23 @@ import (
 type template struct {
 	texts []string // those that hold references
 	fill  func(ctx context.Context, h *host.Host) ([]byte, error)
+}
+
+// stores gives the stores that the references ask. The error joins everything that is wrong in them.
+func (t *template) stores(cfg *config.Config) (names []string, err error) {
+	var failed []error
+	for _, text := range t.texts {
+		parts, err := refs.Split(text)
+		if err == nil {
+			var found []string
+			found, err = storesOf(cfg, parts)
+			names = append(names, found...)
+		}
+		if err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return names, errors.Join(failed...)
 }
 
 func parseTemplate(file string, data []byte) (*template, error) {

@@ -144,11 +144,11 @@ func TestAFileThatIsNotOursIsNeverReplaced(t *testing.T) {
 
 func TestOnlyARegularFileIsAStore(t *testing.T) {
 	dir := t.TempDir()
-	real := filepath.Join(dir, "real.kw")
-	mustPut(t, openStore(t, real, nil), "a", "1")
+	target := filepath.Join(dir, "real.kw")
+	mustPut(t, openStore(t, target, nil), "a", "1")
 
 	link := filepath.Join(dir, "link.kw")
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
 	_, err := openStore(t, link, nil).Put(t.Context(), sdk.PutRequest{Name: "a", Value: sdk.SensitiveString("2")})
@@ -173,9 +173,9 @@ func TestAMissingFolderIsNotAnEmptyStore(t *testing.T) {
 func TestNothingIsOnDiskInClear(t *testing.T) {
 	path := storePath(t)
 	s := openStore(t, path, nil)
-	clear := []string{"canary-name", "canary-value", "canary-description", "canary-label", "canary-idempotency-key-of-32-byte"}
-	_, err := s.Put(t.Context(), sdk.PutRequest{Name: clear[0], Value: sdk.SensitiveString(clear[1]), Description: clear[2],
-		Labels: map[string]string{clear[3]: clear[3]}, IdempotencyKey: clear[4]})
+	texts := []string{"canary-name", "canary-value", "canary-description", "canary-label", "canary-idempotency-key-of-32-byte"}
+	_, err := s.Put(t.Context(), sdk.PutRequest{Name: texts[0], Value: sdk.SensitiveString(texts[1]), Description: texts[2],
+		Labels: map[string]string{texts[3]: texts[3]}, IdempotencyKey: texts[4]})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,13 +184,13 @@ func TestNothingIsOnDiskInClear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range append(clear, base64.StdEncoding.EncodeToString([]byte(clear[1]))[:12], string(key)) {
+	for _, c := range append(texts, base64.StdEncoding.EncodeToString([]byte(texts[1]))[:12], string(key)) {
 		if strings.Contains(all, c) {
 			t.Errorf("%q is in the folder in clear", c)
 		}
 	}
 	printed := fmt.Sprintf("%+v %#v %+v", *s.file.seen.Load().doc, s.file.seen.Load().doc.Secrets, *s.keys)
-	if strings.Contains(printed, clear[1]) || strings.Contains(printed, string(key)) {
+	if strings.Contains(printed, texts[1]) || strings.Contains(printed, string(key)) {
 		t.Error("a document or a key prints its secrets")
 	}
 }

@@ -118,7 +118,7 @@ func writeForEver(ctx context.Context, s *store, name string) error {
 func TestAKilledWriterLosesNothingItWasToldIsWritten(t *testing.T) {
 	path := storePath(t)
 	last := 0
-	for range 25 {
+	for range 15 {
 		last = max(last, killWriter(t, path))
 		got, err := openStore(t, path, nil).Get(t.Context(), sdk.GetRequest{Name: "a"})
 		if err != nil {

@@ -259,11 +259,17 @@ func TestListGoesByPrefixAndPagesOnWhileSecretsGo(t *testing.T) {
 
 func TestAPageOfLongLabelsFitsIntoAMessage(t *testing.T) {
 	s := openStore(t, storePath(t), nil)
-	for i := range 40 {
-		r := sdk.PutRequest{Name: fmt.Sprint("s", i), Value: sdk.SensitiveString("v"), Description: strings.Repeat("d", maxLabels)}
-		if _, err := s.Put(t.Context(), r); err != nil {
-			t.Fatal(err)
+	err := s.file.update(t.Context(), func(d *document) (bool, error) {
+		for i := range 40 {
+			r := sdk.PutRequest{Name: fmt.Sprint("s", i), Value: sdk.SensitiveString("v"), Description: strings.Repeat("d", maxLabels)}
+			if _, _, err := s.put(d, r); err != nil {
+				return false, err
+			}
 		}
+		return true, nil
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	page, err := s.List(t.Context(), sdk.ListRequest{PageSize: sdk.MaxPage})
 	if n := len(page.Items); err != nil || n == 0 || n*maxLabels > sdk.MaxMessage || page.Next == "" {

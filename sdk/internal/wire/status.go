@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -45,7 +46,11 @@ func FromStatus(ctx context.Context, op string, err error) error {
 	text := Line(st.Message(), MaxText)
 	switch c := st.Code(); c {
 	case codes.Canceled, codes.DeadlineExceeded:
-		if cerr := ctx.Err(); cerr != nil {
+		cerr := ctx.Err()
+		if d, ok := ctx.Deadline(); cerr == nil && ok && !time.Now().Before(d) {
+			cerr = context.DeadlineExceeded // the plugin's timer may fire just before ours
+		}
+		if cerr != nil {
 			return sdk.Errorf(sdk.CodeOf(cerr), "%s: %w", op, cerr)
 		}
 		return &transportError{sdk.Errorf(sdk.Unavailable, "%s: plugin: %s", op, text)}

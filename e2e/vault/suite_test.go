@@ -4,8 +4,11 @@ package vault_test
 
 import (
 	"context"
+	"os"
+	"strings"
 	"testing"
 
+	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/dial"
 	"github.com/keyway-dev/keyway/sdk/sdktest"
 )
@@ -65,4 +68,27 @@ func TestTransitKeepsTheContract(t *testing.T) {
 	// Without "create": the engine makes a key that does not exist for anyone who may create.
 	auth := tokenAuth(srv.NewToken(t, `path "`+mount+`/+/*" { capabilities = ["update"] }`))
 	sdktest.Run(t, target(t, set{"mount": "", "transit": mount, "transit_key": "orders", "auth": auth}))
+}
+
+func TestTheDocumentedPolicyIsEnough(t *testing.T) {
+	page, err := os.ReadFile("../../docs/providers/vault.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(page), "```hcl\n")
+	policy, _, found := strings.Cut(rest, "```")
+	if !found {
+		t.Fatal("the page shows no policy")
+	}
+	mount, transit := srv.KV(t, 2), srv.Transit(t, "gateway")
+	policy = strings.NewReplacer(`"secret/`, `"`+mount+`/`, `"transit/`, `"`+transit+`/`).Replace(policy)
+	auth := tokenAuth(srv.NewToken(t, policy))
+	for _, field := range []string{"", "key"} {
+		tg := target(t, set{"mount": mount, "path_prefix": "gateway/prod", "field": field, "transit": transit, "transit_key": "gateway", "auth": auth})
+		tg.Document = field == ""
+		sdktest.Run(t, tg)
+		if _, err := tg.Store.List(t.Context(), sdk.ListRequest{PageSize: 10}); err != nil {
+			t.Errorf("list of the whole prefix: %v", err)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -171,10 +172,11 @@ func TestAliasBombsAreRefused(t *testing.T) {
 		"merges":        merges,
 		"itself":        "  a: &a {b: *a}\n",
 		"merges itself": "  a: &a\n    <<: *a\n",
+		"long texts":    "  a: &a " + strings.Repeat("x", 500_000) + "\n  b: [" + strings.Repeat("*a, ", 20_000) + "]\n",
 		"deep":          "  a: " + strings.Repeat("[", 200) + strings.Repeat("]", 200) + "\n",
 	} {
 		_, err := Parse("k.yaml", []byte(store("provider: x\nsettings:\n"+settings)))
-		if err == nil || strings.Count(err.Error(), "nested more than") != 1 {
+		if err == nil || strings.Count(err.Error(), "nested more than") != 1 || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %.200v, want the bound, once", name, err)
 		}
 	}
@@ -233,6 +235,23 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("YAML is not stable: %v\n%s\n%s", err, out, second)
 		}
 	})
+}
+
+func TestALargeFileIsReadAndAWrongOneIsBounded(t *testing.T) {
+	var good, bad strings.Builder
+	good.WriteString("version: 1\nstores:\n")
+	for i := range 5000 {
+		fmt.Fprintf(&good, "  s%d: {provider: vault, settings: {address: a, token: secret://env/X}}\n", i)
+		fmt.Fprintf(&bad, "k%d: x\n", i)
+	}
+	if c := parse(t, good.String()); len(c.Stores) != 5000 {
+		t.Errorf("%d stores, want 5000", len(c.Stores))
+	}
+	_, err := Parse("k.yaml", []byte(bad.String()))
+	var e *Error
+	if !errors.As(err, &e) || len(e.Problems) != 5001 || strings.Count(err.Error(), "\n") != maxShown || !strings.HasSuffix(err.Error(), "and 4901 more problems") {
+		t.Errorf("%.200v, want 5001 problems of which 100 are shown", err)
+	}
 }
 
 // FuzzSettingsText: whatever stands beside it in the file, no problem shows a literal of the settings.

@@ -85,3 +85,38 @@ func TestYAMLRoundTrips(t *testing.T) {
 		t.Errorf("YAML wrote a key with its default:\n%s", out)
 	}
 }
+
+func TestAnEmptyListIsNotAnAbsentOne(t *testing.T) {
+	const text = "version: 1\nstores: {a: {provider: x}}\nreferences: {default_store: a, hosted_names: []}\nsources: {env: []}\n"
+	out, err := parse(t, text).YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]*Config{"read": parse(t, text), "written and read": parse(t, string(out))} {
+		if c.Sources.Env == nil || c.References.HostedNames == nil || c.References.Hosts("A") {
+			t.Errorf("%s: env %#v, hosted names %#v; want empty lists, which allow nothing", name, c.Sources.Env, c.References.HostedNames)
+		}
+	}
+	if c := parse(t, "version: 1\nstores: {a: {provider: x}}\nreferences: {default_store: a}\n"); c.Sources.Env != nil || !c.References.Hosts("A") {
+		t.Errorf("absent lists became %#v, %#v; want nil, which allows all", c.Sources.Env, c.References.HostedNames)
+	}
+}
+
+func TestWindowsLinesAndAByteOrderMark(t *testing.T) {
+	if c := parse(t, "\ufeffversion: 1\r\nname: a\r\n"); c.Name != "a" {
+		t.Errorf("name %q, want a", c.Name)
+	}
+}
+
+func TestYAMLQuotesWhatYAMLWouldReadOtherwise(t *testing.T) {
+	settings := map[string]any{"a": "yes", "b": "1.10", "c": "null", "d": "x: y", "e": "2024-01-01", "f": "", "g": " x ", "h": "a\nb", "i": "*x", "j": "0x1F", "1": "k", "true": "l", "<<": "m"}
+	c := &Config{File: "k.yaml", Version: 1, Name: "1", Stores: map[string]Store{"1": {Provider: "x", Version: "1.10", Settings: settings}}}
+	out, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := parse(t, string(out))
+	if got.Name != "1" || got.Stores["1"].Version != "1.10" || !reflect.DeepEqual(got.Stores["1"].Settings, settings) {
+		t.Errorf("Parse(YAML()) gave %+v, want %+v, from\n%s", got.Stores["1"], c.Stores["1"], out)
+	}
+}

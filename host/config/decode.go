@@ -12,7 +12,7 @@ import (
 // Bounds on a file whose aliases refer to aliases: levels of nesting, and values in all after expansion.
 const (
 	maxDepth  = 64
-	maxValues = 100_000
+	maxValues = 500_000
 )
 
 // decoder writes YAML nodes into the types of this package, by their tags.
@@ -25,10 +25,14 @@ type decoder struct {
 }
 
 func (d *decoder) fault(path, format string, args ...any) {
-	d.problems = append(d.problems, d.c.Problem(path, format, args...))
+	p := d.c.Problem(path, format, args...)
+	d.faultAt(place{p.Line, p.Column}, path, "%s", p.Message)
 }
 
 func (d *decoder) faultAt(at place, path, format string, args ...any) {
+	if d.stopped { // what is missing now may stand in the part that was not read
+		return
+	}
 	d.problems = append(d.problems, Problem{d.c.File, at.line, at.column, path, fmt.Sprintf(format, args...)})
 }
 
@@ -37,13 +41,16 @@ func (d *decoder) enter(path string, values int) bool {
 	d.depth++
 	d.values += values
 	if !d.stopped && (d.depth > maxDepth || d.values > maxValues) {
-		d.stopped = true
 		d.fault(path, "nested more than %d deep, or more than %d values once aliases are expanded", maxDepth, maxValues)
+		d.stopped = true
 	}
 	return !d.stopped
 }
 
 func (d *decoder) leave() { d.depth-- }
+
+// weight counts a long text as many values: aliases may repeat it too.
+func weight(n *yaml.Node) int { return 1 + len(n.Value)/1024 }
 
 // target follows an alias to what it stands for.
 func target(n *yaml.Node) *yaml.Node {
@@ -150,7 +157,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 func (d *decoder) value(n *yaml.Node, x reflect.Value, f field, path string) {
 	n = target(n)
 	defer d.leave()
-	if !d.enter(path, 1) {
+	if !d.enter(path, weight(n)) {
 		return
 	}
 	switch {

@@ -54,6 +54,9 @@ func Parse(file string, data []byte) (*Config, error) {
 	d := decoder{c: c}
 	d.structure(root, reflect.ValueOf(c).Elem(), "")
 	inherit(reflect.ValueOf(c).Elem())
+	if d.stopped {
+		return nil, NewError(d.problems...)
+	}
 	problems := d.problems
 	for _, p := range c.check() {
 		// What could not be read needs no second complaint of being missing.

@@ -39,11 +39,17 @@ func (p Problem) String() string {
 // Error is every problem of a configuration, in the order of the file. errors.Is finds [sdk.InvalidArgument].
 type Error struct{ Problems []Problem }
 
-// Error gives one problem a line.
+// maxShown bounds the lines of an error's text, as compilers do: what is wrong a thousand times is wrong once.
+const maxShown = 100
+
+// Error gives one problem a line, of the first 100.
 func (e *Error) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = p.String()
+	var lines []string
+	for _, p := range e.Problems[:min(len(e.Problems), maxShown)] {
+		lines = append(lines, p.String())
+	}
+	if more := len(e.Problems) - maxShown; more > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more problems", more))
 	}
 	return strings.Join(lines, "\n")
 }

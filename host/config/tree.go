@@ -23,7 +23,7 @@ func (d *decoder) settings(n *yaml.Node, path string) map[string]any {
 func (d *decoder) tree(n *yaml.Node, path string) any {
 	n = target(n)
 	defer d.leave()
-	if !d.enter(path, 1) {
+	if !d.enter(path, weight(n)) {
 		return nil
 	}
 	switch n.Kind {

@@ -39,19 +39,9 @@ func tryLockFile(path string) (held bool, unlock func(), err error) {
 		return false, nil, err
 	}
 	release := func() { _ = f.Close() } // closing releases
-	if held, err = tryLock(f); err != nil || !held || !stillThere(f, path) {
+	if held, err = tryLock(f); err != nil || !held {
 		release()
 		return false, nil, err
 	}
 	return true, release, nil
-}
-
-// stillThere tells whether the locked file has the name yet: one that was removed meanwhile locks nobody out.
-func stillThere(f *os.File, path string) bool {
-	locked, err := f.Stat()
-	if err != nil {
-		return false
-	}
-	named, err := os.Stat(path)
-	return err == nil && os.SameFile(locked, named)
 }

@@ -183,26 +183,6 @@ func TestWaitingForTheLockEndsWithTheCaller(t *testing.T) {
 	wantValue(t, s, "a", "3")
 }
 
-func TestALockFileThatWasRemovedLocksAgain(t *testing.T) {
-	path := storePath(t) + ".lock"
-	unlock, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	second, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatalf("lock after the file was removed: %v", err)
-	}
-	defer second()
-	if held, _, err := tryLockFile(path); held || err != nil {
-		t.Errorf("a third lock: held %v, %v, want it refused", held, err)
-	}
-}
-
 func TestReadersSeeWhatOthersWrite(t *testing.T) {
 	path := storePath(t)
 	reader, writer := openStore(t, path, nil), openStore(t, path, nil)

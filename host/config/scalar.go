@@ -19,7 +19,10 @@ func (f field) parse(text string, x reflect.Value) error {
 	}
 	switch {
 	case f.typ == accessType:
-		return x.Addr().Interface().(*Access).UnmarshalText([]byte(text))
+		var a Access
+		err := a.UnmarshalText([]byte(text))
+		x.SetUint(uint64(a))
+		return err
 	case f.typ == durationType:
 		d, err := parseDuration(text)
 		if err == nil && d == 0 && f.off {
@@ -56,7 +59,7 @@ func (f field) parse(text string, x reflect.Value) error {
 func (f field) format(x reflect.Value) string {
 	switch {
 	case f.typ == accessType:
-		return x.Interface().(Access).String()
+		return Access(x.Uint()).String()
 	case f.typ == durationType:
 		return formatDuration(max(0, time.Duration(x.Int())))
 	case f.form == "size":

@@ -12,11 +12,14 @@ import (
 func Schema() []byte {
 	root := object(reflect.TypeFor[Config]())
 	root = append(jsonObject{{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"title", "keyway.yaml"}}, root...)
-	out, err := json.MarshalIndent(root, "", "  ")
-	if err != nil { // only texts, numbers and lists of them go in
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(root); err != nil { // only texts, numbers and lists of them go in
 		panic(err)
 	}
-	return append(out, '\n')
+	return b.Bytes()
 }
 
 // jsonObject is a JSON object in a fixed order, so that editors offer the keys as the types have them.
@@ -30,17 +33,17 @@ type jsonMember struct {
 // MarshalJSON writes the members in order.
 func (m jsonObject) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
 	b.WriteByte('{')
 	for i, kv := range m {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		v, err := json.Marshal(kv.value)
-		if err != nil {
+		b.WriteString(strconv.Quote(kv.key) + ":")
+		if err := e.Encode(kv.value); err != nil {
 			return nil, err
 		}
-		b.WriteString(strconv.Quote(kv.key) + ":")
-		b.Write(v)
 	}
 	b.WriteByte('}')
 	return b.Bytes(), nil

@@ -85,6 +85,9 @@ func TestSchemaIsStable(t *testing.T) {
 	if a, b := Schema(), Schema(); !bytes.Equal(a, b) || !bytes.HasPrefix(a, []byte("{\n  \"$schema\": \"https://json-schema.org/draft/2020-12/schema\"")) {
 		t.Errorf("Schema gave %.200s", a)
 	}
+	if a := Schema(); !bytes.Contains(a, []byte(`<name>-<version>`)) {
+		t.Errorf("Schema escapes what a reader sees:\n%.900s", a)
+	}
 }
 
 func TestScalarsRoundTrip(t *testing.T) {

@@ -1,8 +1,10 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -56,7 +58,7 @@ func (f field) node(x reflect.Value, overlay bool) (*yaml.Node, error) {
 	case reflect.Pointer:
 		return mapping(x.Elem(), true)
 	case reflect.Map:
-		return stores(x)
+		return named(x)
 	case reflect.Slice:
 		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 		for i := range x.Len() {
@@ -74,15 +76,17 @@ func (f field) node(x reflect.Value, overlay bool) (*yaml.Node, error) {
 	return number(s), nil
 }
 
-// stores writes a map of structs, by name.
-func stores(x reflect.Value) (*yaml.Node, error) {
+// named writes a map of structs, sorted by name.
+func named(x reflect.Value) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.MappingNode}
-	for _, name := range sorted(x.Interface().(map[string]Store)) {
-		value, err := mapping(x.MapIndex(reflect.ValueOf(name)), false)
+	names := x.MapKeys()
+	slices.SortFunc(names, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
+	for _, name := range names {
+		value, err := mapping(x.MapIndex(name), false)
 		if err != nil {
 			return nil, err
 		}
-		n.Content = append(n.Content, text(name), value)
+		n.Content = append(n.Content, text(name.String()), value)
 	}
 	return n, nil
 }

@@ -92,27 +92,35 @@ func (g *Generation) introduce(ctx context.Context, conn *grpc.ClientConn) error
 
 // abandon ends a start that failed and gives the reason.
 func (g *Generation) abandon(ctx context.Context, err error) error {
-	proc := g.run.process()
-	exit := ""
-	if refusal := g.run.refusal(); refusal != nil {
-		err = refusal
-	} else if ctx.Err() == nil && proc != nil && !errors.Is(err, ErrIdentity) && proc.Within(holdout) {
-		exit = proc.ExitText()
-		if proc.ExitCode() == 0 {
-			exit += "; is it a Keyway plugin?"
-		}
-	}
+	reason := g.reason(ctx, err)
 	g.run.kill()
 	g.release()
-	switch {
-	case exit != "":
-		err = fmt.Errorf("%w before it was ready (%s)", ErrEnded, exit)
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		err = fmt.Errorf("%w (%v): %w", ErrSlow, g.startTimeout, ctx.Err())
-	case ctx.Err() != nil:
-		err = ctx.Err()
+	return fault(sdk.Unavailable, "start", g.binary, "%w%s", reason, said(g.tail))
+}
+
+// reason finds out why a start failed. What the host saw first counts more than what followed from it: err is often only
+// that the connection is not there.
+func (g *Generation) reason(ctx context.Context, err error) error {
+	if refusal := g.run.refusal(); refusal != nil {
+		return refusal
 	}
-	return fault(sdk.Unavailable, "start", g.binary, "%w%s", err, said(g.tail))
+	switch {
+	case errors.Is(err, ErrIdentity):
+		return err
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return fmt.Errorf("%w (%v): %w", ErrSlow, g.startTimeout, ctx.Err())
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	proc := g.run.process()
+	if proc == nil || !proc.Within(holdout) {
+		return err
+	}
+	exit := proc.ExitText()
+	if proc.ExitCode() == 0 {
+		exit += "; is it a Keyway plugin?"
+	}
+	return fmt.Errorf("%w before it was ready (%s)", ErrEnded, exit)
 }
 
 // watch ends the process when its connection is lost while it runs: nobody could talk to it any more.

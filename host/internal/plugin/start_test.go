@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +90,27 @@ func TestStartRefusesItsOwnConditions(t *testing.T) {
 		bad.opts.Env = []string{kv}
 		_, err := bad.start(t.Context(), b, 1, &output.Tail{})
 		wantFault(t, err, sdk.Unavailable, nil, "plugin environment")
+	}
+}
+
+func TestTheFirstReasonOfAFailedStartIsTold(t *testing.T) {
+	late, cancel := context.WithCancel(context.Background())
+	cancel()
+	g := &Generation{run: newRunner(Binary{}, slog.New(slog.DiscardHandler), &output.Tail{})}
+	lost := errors.New("no connection")
+	if got := g.reason(t.Context(), lost); !errors.Is(got, lost) {
+		t.Errorf("reason of a start without a process: %v, want %v", got, lost)
+	}
+	if got := g.reason(late, lost); !errors.Is(got, context.Canceled) {
+		t.Errorf("reason of a start that was called off: %v, want %v", got, context.Canceled)
+	}
+	if got := g.reason(late, ErrIdentity); !errors.Is(got, ErrIdentity) {
+		t.Errorf("reason of a start of another plugin: %v, want %v", got, ErrIdentity)
+	}
+	_ = g.run.refuse(ErrContract)
+	_ = g.run.refuse(ErrAddress)
+	if got := g.reason(late, lost); !errors.Is(got, ErrContract) {
+		t.Errorf("reason of a start that was refused twice: %v, want the first, %v", got, ErrContract)
 	}
 }
 

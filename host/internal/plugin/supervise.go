@@ -139,6 +139,11 @@ func (p *Process) Stop(ctx context.Context) error {
 	case <-p.done:
 		return nil
 	case <-ctx.Done():
+	}
+	select {
+	case <-p.done:
+		return nil
+	default:
 		p.hurry()
 		<-p.done
 		return sdk.Errorf(sdk.CodeOf(ctx.Err()), "stop plugin %q: killed before it had finished: %w", p.binary.Provider, ctx.Err())

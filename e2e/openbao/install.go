@@ -37,7 +37,7 @@ func install() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	defer lock.Close() //nolint:errcheck // closing is what unlocks
+	defer lock.Close() // which unlocks
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
@@ -56,7 +56,7 @@ func fetch(dir, binary string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp) //nolint:errcheck // what stays is in an ignored folder
+	defer os.RemoveAll(tmp)
 	list, env := filepath.Join(tmp, "requirements.txt"), filepath.Join(tmp, "env")
 	if err := os.WriteFile(list, requirements, 0o644); err != nil {
 		return err

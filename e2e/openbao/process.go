@@ -4,6 +4,7 @@ package openbao
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -61,7 +62,7 @@ func (l *log) tail() string {
 
 func startProcess(binary, config string) (*process, error) {
 	p := &process{done: make(chan struct{})}
-	cmd := exec.Command("/bin/sh", "-c", supervise, "sh", binary, "server", "-config="+config)
+	cmd := exec.CommandContext(context.Background(), "/bin/sh", "-c", supervise, "sh", binary, "server", "-config="+config)
 	cmd.Env = []string{"HOME=" + os.TempDir(), "PATH=" + os.Getenv("PATH")}
 	cmd.Stdout, cmd.Stderr = &p.log, &p.log
 	input, err := cmd.StdinPipe()
@@ -72,10 +73,10 @@ func startProcess(binary, config string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close() //nolint:errcheck // read to its end
+	defer r.Close()
 	cmd.ExtraFiles = []*os.File{w}
 	err = cmd.Start()
-	w.Close() //nolint:errcheck // the child has its own
+	_ = w.Close() // the child has its own
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +106,11 @@ func (p *process) signal(s syscall.Signal) error { return syscall.Kill(p.pid, s)
 
 // freePort gives a port that was free a moment ago.
 func freePort() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		return "", err
 	}
-	defer l.Close() //nolint:errcheck // nobody has connected
+	defer l.Close()
 	_, port, err := net.SplitHostPort(l.Addr().String())
 	return port, err
 }

@@ -97,15 +97,16 @@ func put(t *testing.T, st *dial.Store, name, value string) string {
 	return r.Version
 }
 
-func wantValue(t *testing.T, st *dial.Store, name, want string) {
+// wantValue reads the secret x.
+func wantValue(t *testing.T, st *dial.Store, want string) {
 	t.Helper()
-	s, err := st.Get(t.Context(), sdk.GetRequest{Name: name})
+	s, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
 	if err != nil {
-		t.Errorf("get %q: %v", name, err)
+		t.Errorf("get: %v", err)
 		return
 	}
 	if !s.Value.Equal(sdk.SensitiveString(want)) {
-		t.Errorf("get %q: another value than the %d bytes expected", name, len(want))
+		t.Errorf("get: another value than the %d bytes expected", len(want))
 	}
 }
 

@@ -15,12 +15,12 @@ import (
 )
 
 // everyone reads at the same time with n callers.
-func everyone(t *testing.T, n int, st *dial.Store, name string) {
+func everyone(t *testing.T, n int, st *dial.Store) {
 	t.Helper()
 	var wg sync.WaitGroup
 	for range n {
 		wg.Go(func() {
-			if _, err := st.Get(t.Context(), sdk.GetRequest{Name: name}); err != nil {
+			if _, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"}); err != nil {
 				t.Errorf("get: %v", err)
 			}
 		})
@@ -34,11 +34,11 @@ func TestManyReadersShareOneLoginAndOneAfterItIsRevoked(t *testing.T) {
 	role := srv.AppRole(t, `path "`+mount+`/*" { capabilities = ["read"] }`, set{"token_ttl": "1h"})
 	st := openStore(t, srv, set{"mount": mount, "kv_version": 1, "auth": approleAuth(role)})
 
-	everyone(t, 32, st, "x")
+	everyone(t, 32, st)
 	if got := srv.RevokeLogins(t, role.Mount); got != 1 {
 		t.Errorf("32 readers made %d logins, want 1", got)
 	}
-	everyone(t, 32, st, "x")
+	everyone(t, 32, st)
 	if got := srv.Logins(t, role.Mount); got != 1 {
 		t.Errorf("32 readers made %d logins after the revocation, want 1", got)
 	}
@@ -60,11 +60,11 @@ func TestALeaseInUseIsRenewedInsteadOfEnding(t *testing.T) {
 	srv.Write(t, mount+"/x", set{"a": "b"})
 	role := srv.AppRole(t, `path "`+mount+`/*" { capabilities = ["read"] }`, set{"token_ttl": "3s", "token_max_ttl": "1h"})
 	st := openStore(t, srv, set{"mount": mount, "kv_version": 1, "auth": approleAuth(role)})
-	everyone(t, 1, st, "x")
+	everyone(t, 1, st)
 	first := srv.LoginLease(t, role.Mount)
 
 	until(t, "the lease outlives its first end", func() bool {
-		everyone(t, 1, st, "x")
+		everyone(t, 1, st)
 		now := srv.LoginLease(t, role.Mount)
 		if now.ID != first.ID {
 			t.Fatal("there was another login instead of a renewal")
@@ -78,10 +78,10 @@ func TestAnEndedMaximumIsFollowedByALogin(t *testing.T) {
 	srv.Write(t, mount+"/x", set{"a": "b"})
 	role := srv.AppRole(t, `path "`+mount+`/*" { capabilities = ["read"] }`, set{"token_ttl": "2s", "token_max_ttl": "3s"})
 	st := openStore(t, srv, set{"mount": mount, "kv_version": 1, "auth": approleAuth(role)})
-	everyone(t, 1, st, "x")
+	everyone(t, 1, st)
 	first := srv.LoginLease(t, role.Mount)
 	until(t, "another login", func() bool {
-		everyone(t, 1, st, "x")
+		everyone(t, 1, st)
 		return srv.LoginLease(t, role.Mount).ID != first.ID
 	})
 }
@@ -107,7 +107,7 @@ func TestARenewableTokenLivesOnWhileItIsUsed(t *testing.T) {
 	st := openStore(t, srv, set{"mount": mount, "kv_version": 1, "auth": tokenAuth(token)})
 	end := time.Now().Add(4 * time.Second)
 	until(t, "the token is older than its period", func() bool {
-		everyone(t, 1, st, "x")
+		everyone(t, 1, st)
 		return time.Now().After(end)
 	})
 }
@@ -146,10 +146,10 @@ func TestATokenFileFollowsItsAgent(t *testing.T) {
 	}
 	write(old)
 	st := openStore(t, srv, set{"mount": mount, "kv_version": 1, "auth": set{"token_file": set{"path": path}}})
-	everyone(t, 1, st, "x")
+	everyone(t, 1, st)
 	write(fresh)
 	srv.Revoke(t, old)
-	everyone(t, 8, st, "x")
+	everyone(t, 8, st)
 }
 
 func TestCheckTellsWhoAndWhatIsOdd(t *testing.T) {
@@ -203,7 +203,7 @@ func TestTLSNeedsTheAuthorityAndLogsInWithACertificate(t *testing.T) {
 
 	st := reopen(t, p, tls, set{"tls": pair, "auth": set{"cert": set{"mount": cert}}})
 	put(t, st, "x", `{"a":"b"}`)
-	wantValue(t, st, "x", `{"a":"b"}`)
+	wantValue(t, st, `{"a":"b"}`)
 
 	dir := t.TempDir()
 	file := func(name, text string) string {
@@ -215,7 +215,7 @@ func TestTLSNeedsTheAuthorityAndLogsInWithACertificate(t *testing.T) {
 	}
 	files := set{"mount": cert, "cert_file": file("cert.pem", tls.Cert), "key_file": file("key.pem", tls.Key)}
 	byFile := reopen(t, p, tls, set{"tls": set{"ca_file": file("ca.pem", tls.CA), "server_name": "vault.test"}, "auth": set{"cert": files}})
-	wantValue(t, byFile, "x", `{"a":"b"}`)
+	wantValue(t, byFile, `{"a":"b"}`)
 
 	for name, trust := range map[string]set{
 		"without the authority":     {"cert": tls.Cert, "key": tls.Key},

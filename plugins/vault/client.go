@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -51,10 +52,11 @@ func worthRetrying(ctx context.Context, resp *http.Response, err error) (bool, e
 	}
 	if err != nil {
 		var refused *sdk.Error
+		var untrusted *tls.CertificateVerificationError
 		var u *url.Error
 		var op *net.OpError
 		switch {
-		case errors.As(err, &refused):
+		case errors.As(err, &refused), errors.As(err, &untrusted):
 			return false, nil
 		case errors.As(err, &op) && op.Op == "dial":
 			return true, nil
@@ -107,7 +109,7 @@ func send(ctx context.Context, c *api.Client, r call) (answer, error) {
 	if resp == nil {
 		return answer{}, classify(r.op, r.object, err, nil)
 	}
-	defer resp.Body.Close() //nolint:errcheck // read to its end or given up
+	defer resp.Body.Close()
 	if err != nil && resp.StatusCode != http.StatusNotFound {
 		return answer{}, classify(r.op, r.object, err, resp.Header)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"net"
 	"net/url"
 	"strings"
@@ -144,33 +145,16 @@ func (s *Settings) Capabilities(methods sdk.Capabilities) sdk.Capabilities {
 // Reach is the server, and the files that logins and handshakes read.
 func (s *Settings) Reach() sdk.Reach {
 	r := sdk.Reach{Endpoints: []string{endpoint(s.Address)}}
-	for _, f := range []string{s.TLS.CAFile, s.Auth.certFile(), s.Auth.keyFile(), s.Auth.tokenFile()} {
-		if f != "" {
-			r.Files = append(r.Files, f)
-		}
+	if s.TLS.CAFile != "" {
+		r.Files = append(r.Files, s.TLS.CAFile)
+	}
+	if c := s.Auth.Cert; c != nil && c.CertFile != "" {
+		r.Files = append(r.Files, c.CertFile, c.KeyFile)
+	}
+	if f := s.Auth.TokenFile; f != nil {
+		r.Files = append(r.Files, f.Path)
 	}
 	return r
-}
-
-func (a *Auth) certFile() string {
-	if a.Cert == nil {
-		return ""
-	}
-	return a.Cert.CertFile
-}
-
-func (a *Auth) keyFile() string {
-	if a.Cert == nil {
-		return ""
-	}
-	return a.Cert.KeyFile
-}
-
-func (a *Auth) tokenFile() string {
-	if a.TokenFile == nil {
-		return ""
-	}
-	return a.TokenFile.Path
 }
 
 // endpoint gives the "host:port" of a URL that Validate has seen.
@@ -194,10 +178,7 @@ func (s *Settings) secrets() string { return namespace(s.SecretNamespace, s.Name
 func (s *Settings) login() string   { return namespace(s.LoginNamespace, s.Namespace) }
 
 func namespace(own, shared string) string {
-	n := trim(own)
-	if n == "" {
-		n = trim(shared)
-	}
+	n := cmp.Or(trim(own), trim(shared))
 	if n == "root" {
 		return ""
 	}

@@ -32,7 +32,7 @@ func TestSettingsAreRefusedWithTheirPath(t *testing.T) {
 		"ca is no certificate":    {map[string]any{"address": "https://v", "tls": map[string]any{"ca": "hello"}}, "/tls/ca"},
 		"ca file is missing":      {map[string]any{"address": "https://v", "tls": map[string]any{"ca_file": "/does/not/exist"}}, "/tls/ca_file"},
 		"key without cert":        {map[string]any{"address": "https://v", "tls": map[string]any{"key": "canary-key"}}, "/tls/cert"},
-		"unknown":                 {map[string]any{"adress": "http://v"}, "/adress"},
+		"unknown":                 {map[string]any{"addresses": "http://v"}, "/addresses"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := plugin().Open(t.Context(), sdk.Env{}, settings(t, "http://127.0.0.1:8200", tc.set))

@@ -42,8 +42,11 @@ func (st *store) putDocument(ctx context.Context, r sdk.PutRequest) (int, error)
 
 // expected gives the check-and-set version of a precondition; nil for none.
 func expected(r sdk.PutRequest) (*int, error) {
-	if r.If.IsZero() || r.If.Absent() {
-		return map[bool]*int{true: new(int)}[r.If.Absent()], nil
+	if r.If.IsZero() {
+		return nil, nil
+	}
+	if r.If.Absent() {
+		return new(int), nil
 	}
 	n, err := number("put", r.Name, r.If.Version())
 	return &n, err

@@ -88,8 +88,8 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return 0
 }
 
-// isStatus reports whether err is Vault's own answer with that status, and not a refusal on the way.
-func isStatus(err error, status int) bool {
+// isForbidden reports whether err is Vault's own 403, and not a refusal on the way.
+func isForbidden(err error) bool {
 	var e *sdk.Error
-	return errors.As(err, &e) && e.Reason == strconv.Itoa(status)
+	return errors.As(err, &e) && e.Reason == strconv.Itoa(http.StatusForbidden)
 }

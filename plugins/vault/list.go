@@ -7,7 +7,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -20,7 +21,7 @@ const listWorkers = 16
 // store another for its keys.
 func (st *store) List(ctx context.Context, r sdk.ListRequest) (sdk.ListPage, error) {
 	dir := r.Prefix[:strings.LastIndex(r.Prefix, "/")+1]
-	if dir != "" && sdk.CheckName(strings.TrimSuffix(dir, "/")) != nil {
+	if dir != "" && !isFolder(dir) {
 		return sdk.ListPage{}, nil // no name is like that, and ".." must not climb out of the mount
 	}
 	w := walk{st: st, prefix: r.Prefix, after: r.PageToken, limit: r.PageSize}
@@ -35,6 +36,9 @@ func (st *store) List(ctx context.Context, r sdk.ListRequest) (sdk.ListPage, err
 	page.Items, err = st.live(ctx, w.names)
 	return page, err
 }
+
+// isFolder reports whether names can begin with dir.
+func isFolder(dir string) bool { return sdk.CheckName(strings.TrimSuffix(dir, "/")) == nil }
 
 // walk collects up to limit names that have the prefix and come after a name.
 type walk struct {
@@ -52,13 +56,13 @@ func (w *walk) folder(ctx context.Context, dir string) error {
 	}
 	for _, k := range keys {
 		name := dir + k
-		isFolder := strings.HasSuffix(k, "/")
+		folder := strings.HasSuffix(k, "/")
 		switch {
-		case isFolder && w.mayHold(name):
+		case folder && w.mayHold(name):
 			if err := w.folder(ctx, name); err != nil {
 				return err
 			}
-		case isFolder || !strings.HasPrefix(name, w.prefix) || name <= w.after:
+		case folder || !strings.HasPrefix(name, w.prefix) || name <= w.after:
 		case len(w.names) == w.limit:
 			w.more = true
 		default:
@@ -92,7 +96,7 @@ func (st *store) keys(ctx context.Context, dir string) ([]string, error) {
 	if json.Unmarshal(a.Data, &l) != nil {
 		return nil, sdk.Errorf(sdk.Internal, "list %q: the answer is not a list of keys", dir)
 	}
-	l.Keys = slices.DeleteFunc(l.Keys, func(k string) bool { return sdk.CheckName(strings.TrimSuffix(k, "/")) != nil })
+	l.Keys = slices.DeleteFunc(l.Keys, func(k string) bool { return !isFolder(k) })
 	slices.Sort(l.Keys)
 	return l.Keys, nil
 }
@@ -106,32 +110,21 @@ func (st *store) live(ctx context.Context, names []string) ([]sdk.Meta, error) {
 		}
 		return metas, nil
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
 	metas := make([]sdk.Meta, len(names))
-	next := make(chan int)
-	var group sync.WaitGroup
-	for range min(listWorkers, len(names)) {
-		group.Go(func() {
-			for i := range next {
-				m, err := st.describe(ctx, names[i])
-				switch sdk.CodeOf(err) {
-				case sdk.OK:
-					metas[i] = m
-				case sdk.NotFound, sdk.FailedPrecondition:
-				default:
-					stop(err)
-				}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(listWorkers)
+	for i, name := range names {
+		group.Go(func() (err error) {
+			switch metas[i], err = st.describe(ctx, name); sdk.CodeOf(err) {
+			case sdk.NotFound, sdk.FailedPrecondition:
+				metas[i].Name = ""
+				return nil
 			}
+			return err
 		})
 	}
-	for i := range names {
-		next <- i
-	}
-	close(next)
-	group.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return nil, classify("list", "", err, nil)
+	if err := group.Wait(); err != nil {
+		return nil, err
 	}
 	return slices.DeleteFunc(metas, func(m sdk.Meta) bool { return m.Name == "" }), nil
 }

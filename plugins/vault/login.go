@@ -50,7 +50,7 @@ func granting(name, mount string, credentials func() any) method {
 		case sdk.InvalidArgument, sdk.NotFound, sdk.FailedPrecondition, sdk.Unimplemented:
 			return nil, sdk.Errorf(sdk.Unauthenticated, "%w", err)
 		case sdk.PermissionDenied:
-			if isStatus(err, http.StatusForbidden) {
+			if isForbidden(err) {
 				return nil, sdk.Errorf(sdk.Unauthenticated, "%w", err)
 			}
 			return nil, err
@@ -83,7 +83,7 @@ func adopt(ctx context.Context, s *session, token string) (*lease, error) {
 	l := s.newLease(token, 0, false)
 	t, err := lookUp(ctx, l.self)
 	if err != nil {
-		if isStatus(err, http.StatusForbidden) {
+		if isForbidden(err) {
 			return l, nil
 		}
 		return nil, err

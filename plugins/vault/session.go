@@ -30,11 +30,14 @@ type session struct {
 	method  method
 	logger  *slog.Logger
 	now     func() time.Time
-	mu      sync.Mutex
-	cur     *lease  // nil before the first login
-	flight  *flight // nil: nobody is at work
-	verdict verdict // about cur
-	relogin time.Time
+
+	mu     sync.Mutex
+	cur    *lease  // nil before the first login
+	flight *flight // nil: nobody is at work
+
+	// Only the worker of a flight touches these two.
+	verdict verdict   // about cur
+	relogin time.Time // the last after a refusal
 }
 
 // flight is the work of one caller on the session.
@@ -44,11 +47,13 @@ type flight struct {
 	left bool // the worker's own context ended: the next one takes over
 }
 
-// verdict is what a look-up said of a token that was refused.
+// verdict is what was found out about a token that was refused.
 type verdict struct {
 	at  time.Time
-	err error // nil: the token is good, so the refusal was about the path
+	err error // nil: the token is good, so the refusal was about the path; else why there is no other token
 }
+
+func (v verdict) stands(now time.Time) bool { return !v.at.IsZero() && now.Sub(v.at) < hold }
 
 // lease is a token with its term. It never changes.
 type lease struct {
@@ -188,42 +193,41 @@ func (s *session) renew(ctx context.Context, old *lease) (*lease, error) {
 func (s *session) refused(ctx context.Context, l *lease) (*lease, error) {
 	return s.work(ctx, l, func(ctx context.Context, l *lease) (*lease, error) {
 		now := s.now()
-		s.mu.Lock()
-		v, relogin := s.verdict, s.relogin
-		s.mu.Unlock()
-		if !v.at.IsZero() && now.Sub(v.at) < hold {
-			return l, v.err
+		if s.verdict.stands(now) {
+			return l, s.verdict.err
 		}
 		_, err := lookUp(ctx, l.self)
-		if err != nil && !isStatus(err, http.StatusForbidden) {
+		if err != nil && !isForbidden(err) {
 			return nil, err
 		}
 		if err == nil {
-			return l, s.judge(now, nil)
-		}
-		dead := sdk.Errorf(sdk.Unauthenticated, "login: the token is not accepted; it may have ended or been revoked")
-		if !s.method.again {
-			return nil, s.judge(now, dead)
-		}
-		if !relogin.IsZero() && now.Sub(relogin) < hold {
+			s.verdict = verdict{at: now}
 			return l, nil
 		}
-		s.mu.Lock()
-		s.relogin = now
-		s.mu.Unlock()
-		n, err := s.logIn(ctx, l)
-		if err == nil && n.self.Token() == l.self.Token() { // the file still holds the old one
-			return nil, s.judge(now, dead)
+		if !s.relogin.IsZero() && now.Sub(s.relogin) < hold {
+			return l, nil
+		}
+		n, err := s.another(ctx, l)
+		if err != nil && ctx.Err() == nil {
+			s.verdict = verdict{at: now, err: err}
 		}
 		return n, err
 	})
 }
 
-func (s *session) judge(now time.Time, err error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.verdict = verdict{at: now, err: err}
-	return err
+// another logs in for a token other than that of l, which has ended.
+func (s *session) another(ctx context.Context, l *lease) (*lease, error) {
+	if s.method.again {
+		n, err := s.logIn(ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		if n.self.Token() != l.self.Token() { // a file may still hold the old one
+			s.relogin = s.now()
+			return n, nil
+		}
+	}
+	return nil, sdk.Errorf(sdk.Unauthenticated, "login: the token is not accepted; it may have ended or been revoked")
 }
 
 // close revokes the token if it was made for us: leases that nobody uses burden the server until they end.

@@ -141,6 +141,26 @@ func TestReloginsAreFiveSecondsApart(t *testing.T) {
 	}
 }
 
+func TestARefusedTokenAndALoginThatFailsSayTheLoginsCode(t *testing.T) {
+	for status, want := range map[int]sdk.Code{400: sdk.Unauthenticated, 503: sdk.Unavailable} {
+		var l logins
+		routes := l.routes(3600)
+		st := openStore(t, newFake(t, routes).URL, approle())
+		c := withClock(st)
+		get(t, st)
+		login := routes[loginPath]
+		routes[loginPath] = reply(status, `{"errors":["no"]}`)
+		l.good.Delete("t1")
+		for range 2 {
+			_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
+			wantCode(t, fmt.Sprintf("get while logins answer %d", status), err, want)
+		}
+		routes[loginPath] = login
+		c.advance(hold)
+		get(t, st)
+	}
+}
+
 func TestALeaseIsRenewedBeforeItEnds(t *testing.T) {
 	var l logins
 	f := newFake(t, l.routes(60))

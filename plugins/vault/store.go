@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"net/http"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -60,12 +61,8 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 	if err != nil {
 		return nil, err
 	}
-	logger := env.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
 	st := &store{s: s, mount: trim(s.Mount), transit: trim(s.Transit), transport: transport, session: &session{
-		base: client, secrets: s.secrets(), login: s.login(), method: s.Auth.method(), logger: logger, now: time.Now,
+		base: client, secrets: s.secrets(), login: s.login(), method: s.Auth.method(), logger: env.Logger, now: time.Now,
 	}}
 	if p := trim(s.PathPrefix); p != "" {
 		st.prefix = p + "/"
@@ -80,7 +77,7 @@ func (st *store) Check(ctx context.Context) (sdk.Report, error) {
 		return sdk.Report{}, err
 	}
 	t, err := lookUp(ctx, l.self)
-	if isStatus(err, http.StatusForbidden) {
+	if isForbidden(err) {
 		n, rerr := st.session.refused(ctx, l)
 		if rerr != nil {
 			return sdk.Report{}, rerr
@@ -114,24 +111,20 @@ func (st *store) checkMount(ctx context.Context) string {
 		Type    string            `json:"type"`
 		Options map[string]string `json:"options"`
 	}
-	switch is := ""; {
-	case json.Unmarshal(a.Data, &m) != nil:
+	if json.Unmarshal(a.Data, &m) != nil {
 		return ""
-	case m.Type != "kv" && m.Type != "generic":
+	}
+	if m.Type != "kv" && m.Type != "generic" {
 		return fmt.Sprintf("mount %q is a %s engine, not a key-value one", st.mount, m.Type)
-	default:
-		if is = m.Options["version"]; is == "" {
-			is = "1"
-		}
-		if is != fmt.Sprint(st.s.KV) {
-			return fmt.Sprintf("mount %q has version %s of the key-value engine, the settings say %d", st.mount, is, st.s.KV)
-		}
+	}
+	if is := cmp.Or(m.Options["version"], "1"); is != strconv.Itoa(st.s.KV) {
+		return fmt.Sprintf("mount %q has version %s of the key-value engine, the settings say %d", st.mount, is, st.s.KV)
 	}
 	return ""
 }
 
 // Close revokes a token that was made for this store and drops its connections.
-func (st *store) Close(ctx context.Context) error {
+func (st *store) Close(ctx context.Context) error { //nolint:unparam // the signature is that of sdk.Store
 	st.session.close(ctx)
 	st.transport.CloseIdleConnections()
 	return nil
@@ -144,7 +137,7 @@ func (st *store) do(ctx context.Context, r call) (answer, error) {
 		return answer{}, classify(r.op, r.object, err, nil)
 	}
 	a, err := send(ctx, l.client, r)
-	if !isStatus(err, http.StatusForbidden) {
+	if !isForbidden(err) {
 		return a, err
 	}
 	n, refusal := st.session.refused(ctx, l)

@@ -98,13 +98,13 @@ stores:
   a: {provider: x, settings: {t: secret://c/x}}
   c: {provider: x, settings: {t: "decrypt://b/AQID"}}
 cache: {ttl: 1}
-nmae: x
+namme: x
 `))
 	want := `k.yaml:1:1 name: must be a text; YAML reads this as a number, so put it in quotes
 k.yaml:4:58 stores.b.limits.timeout: must be a duration such as 500ms, 30s, 5m or 1h30m
 k.yaml:5:20 stores.a.settings: the references of stores go round: a -> c -> b -> a
 k.yaml:7:9 cache.ttl: must be a duration such as 500ms, 30s, 5m or 1h30m
-k.yaml:8:1 nmae: unknown key; did you mean "name"?`
+k.yaml:8:1 namme: unknown key; did you mean "name"?`
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}

@@ -167,7 +167,7 @@ func (k *checker) sources() {
 func (k *checker) numbers(v reflect.Value, at string) {
 	for _, f := range fieldsOf(v.Type()) {
 		switch x := v.Field(f.index); {
-		case x.CanInt() && x.Int() < 0 && !(f.off && x.Int() == int64(Off)):
+		case x.CanInt() && x.Int() < 0 && (!f.off || x.Int() != int64(Off)):
 			k.fault(join(at, f.name), "must not be negative")
 		case x.CanFloat() && !(x.Float() >= 0 && x.Float() <= maxRate):
 			k.fault(join(at, f.name), "must be a rate of 0 or more calls a second")

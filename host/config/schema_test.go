@@ -31,7 +31,7 @@ func compiled(t *testing.T) *jsonschema.Schema {
 func TestSchemaAndDecoderAgree(t *testing.T) {
 	schema := compiled(t)
 	for _, line := range []string{
-		"name: a", "name: 1", "nmae: a", "name: null", "plugins: {dir: x}", "plugins: x", "plugins: {dirs: x}",
+		"name: a", "name: 1", "namme: a", "name: null", "plugins: {dir: x}", "plugins: x", "plugins: {dirs: x}",
 		"cache: {ttl: 5m}", "cache: {ttl: 1h30m}", "cache: {ttl: 1.5s}", "cache: {ttl: 5}", "cache: {ttl: 0}", "cache: {ttl: \"0\"}", "cache: {ttl: +5m}", "cache: {ttl: 5d}", "cache: {ttl: 0s}",
 		"cache: {max_bytes: 5}", "cache: {max_bytes: 5KiB}", "cache: {max_bytes: 5KB}", "cache: {max_bytes: -1}", "cache: {max_bytes: 1.5}", "cache: {max_entries: 1}", "cache: {max_entries: \"1\"}", "cache: {max_entries: -1}",
 		"stores: {a: {provider: x, limits: {rate: 5/s}}}", "stores: {a: {provider: x, limits: {rate: 1.5/m}}}", "stores: {a: {provider: x, limits: {rate: 5}}}", "stores: {a: {provider: x, limits: {rate: 1e3/s}}}",

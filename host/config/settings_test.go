@@ -62,7 +62,7 @@ func TestBadSettings(t *testing.T) {
 		{"kind: kv2", "k.yaml:5:5 stores.prod.settings.address: is required"},
 		{"address: \"\"", "k.yaml:6:7 stores.prod.settings.address: must not be empty"},
 		{"address: 5", "k.yaml:6:7 stores.prod.settings.address: must be a text, not a number"},
-		{"address: a\nadress: b", `k.yaml:7:7 stores.prod.settings.adress: unknown setting; did you mean "address"?`},
+		{"address: a\naddrss: b", `k.yaml:7:7 stores.prod.settings.addrss: unknown setting; did you mean "address"?`},
 		{"address: a\nregion: b", "k.yaml:7:7 stores.prod.settings.region: unknown setting; the settings here are address, auth, ca_file, files, headers, kind, port, secrets, timeout"},
 		{"address: a\nauth: {token: {token: hvs.canary}}", "k.yaml:7:22 stores.prod.settings.auth.token.token: " + literal},
 		{"address: a\nauth: {token: {token: 12345}}", "k.yaml:7:22 stores.prod.settings.auth.token.token: " + literal},

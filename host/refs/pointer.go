@@ -21,14 +21,12 @@ func Select(value []byte, pointer string) ([]byte, error) {
 	if pointer == "" {
 		return value, nil
 	}
-	fail := func(c sdk.Code, reason string) ([]byte, error) {
-		return nil, sdk.Errorf(c, "select %q: %s", clip(pointer), reason)
-	}
+	fail := func(c sdk.Code, reason string) error { return sdk.Errorf(c, "select %q: %s", clip(pointer), reason) }
 	if err := checkPointer(pointer); err != nil {
-		return fail(sdk.InvalidArgument, err.Error())
+		return nil, fail(sdk.InvalidArgument, err.Error())
 	}
 	if !utf8.Valid(value) || !json.Valid(value) {
-		return fail(sdk.InvalidArgument, "the value is not JSON")
+		return nil, fail(sdk.InvalidArgument, "the value is not JSON")
 	}
 	for token := range strings.SplitSeq(pointer[1:], "/") {
 		next, code := step(value, unescape.Replace(token))
@@ -36,17 +34,17 @@ func Select(value []byte, pointer string) ([]byte, error) {
 		case sdk.OK:
 			value = next
 		case sdk.NotFound:
-			return fail(code, "the value has no such member")
+			return nil, fail(code, "the value has no such member")
 		default:
-			return fail(code, "the value has this member twice")
+			return nil, fail(code, "the value has this member twice")
 		}
 	}
 	out, err := plain(value)
 	switch {
 	case err != nil:
-		return fail(sdk.InvalidArgument, err.Error())
+		return nil, fail(sdk.InvalidArgument, err.Error())
 	case len(out) == 0:
-		return fail(sdk.FailedPrecondition, "the member is null or an empty text")
+		return nil, fail(sdk.FailedPrecondition, "the member is null or an empty text")
 	}
 	return out, nil
 }

@@ -62,10 +62,12 @@ func TestTokenServicesThatFail(t *testing.T) {
 		code   sdk.Code
 	}{
 		{"500", status500, sdk.Unavailable},
-		{"403", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }, sdk.PermissionDenied},
-		{"404", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(404) }, sdk.NotFound},
-		{"429", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(429) }, sdk.ResourceExhausted},
-		{"redirect", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "http://192.0.2.1/", 302) }, sdk.Internal},
+		{"403", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }, sdk.PermissionDenied},
+		{"404", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) }, sdk.NotFound},
+		{"429", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) }, sdk.ResourceExhausted},
+		{"redirect", func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "http://192.0.2.1/", http.StatusFound)
+		}, sdk.Internal},
 		{"empty", func(http.ResponseWriter, *http.Request) {}, sdk.FailedPrecondition},
 		{"endless", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, maxToken+1)) }, sdk.DataLoss},
 		{"expired", func(w http.ResponseWriter, _ *http.Request) {

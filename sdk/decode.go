@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -130,6 +131,8 @@ func (d *decoder) value(raw json.RawMessage, v reflect.Value, path string, f fie
 		d.object(raw, v, path, f.oneof)
 	case t.Kind() == reflect.Slice:
 		d.list(raw, v, path, f)
+	case t.Kind() == reflect.Map:
+		d.texts(raw, v, path, f)
 	default:
 		d.scalar(raw, v, path, f)
 	}
@@ -137,7 +140,7 @@ func (d *decoder) value(raw json.RawMessage, v reflect.Value, path string, f fie
 
 func (d *decoder) sensitive(raw json.RawMessage, v reflect.Value, path string, f field) {
 	var s string
-	if json.Unmarshal(raw, &s) != nil {
+	if string(raw) == "null" || json.Unmarshal(raw, &s) != nil {
 		d.fault(path, "must be a string")
 		return
 	}
@@ -162,6 +165,27 @@ func (d *decoder) list(raw json.RawMessage, v reflect.Value, path string, f fiel
 	}
 }
 
+// texts reads an object whose members are all strings.
+func (d *decoder) texts(raw json.RawMessage, v reflect.Value, path string, f field) {
+	members, doubled, err := splitObject(raw)
+	if err != nil {
+		d.fault(path, "must be an object of strings")
+		return
+	}
+	for _, k := range doubled {
+		d.fault(path+"/"+escape(k), "is set twice")
+	}
+	if f.required && len(members) == 0 {
+		d.fault(path, "must not be empty")
+	}
+	v.Set(reflect.MakeMapWithSize(v.Type(), len(members)))
+	for _, k := range slices.Sorted(maps.Keys(members)) {
+		s := reflect.New(v.Type().Elem()).Elem()
+		d.scalar(members[k], s, path+"/"+escape(k), field{typ: s.Type()})
+		v.SetMapIndex(reflect.ValueOf(k).Convert(v.Type().Key()), s)
+	}
+}
+
 func (d *decoder) scalar(raw json.RawMessage, v reflect.Value, path string, f field) {
 	if string(raw) == "null" || json.Unmarshal(raw, v.Addr().Interface()) != nil {
 		d.fault(path, "must be %s", kindName(v.Type()))
@@ -170,7 +194,7 @@ func (d *decoder) scalar(raw json.RawMessage, v reflect.Value, path string, f fi
 	if len(f.enum) > 0 && !slices.Contains(f.enum, fmt.Sprint(v.Interface())) {
 		d.fault(path, "must be one of %s", strings.Join(f.enum, ", "))
 	}
-	if f.required && (v.Kind() == reflect.String || v.Kind() == reflect.Map) && v.Len() == 0 {
+	if f.required && v.Kind() == reflect.String && v.Len() == 0 {
 		d.fault(path, "must not be empty")
 	}
 }
@@ -181,8 +205,6 @@ func kindName(t reflect.Type) string {
 		return "true or false"
 	case k == reflect.String:
 		return "a string"
-	case k == reflect.Map:
-		return "an object of strings"
 	case k >= reflect.Int && k <= reflect.Int64:
 		return "a whole number"
 	case k >= reflect.Uint && k <= reflect.Uintptr:

@@ -155,6 +155,9 @@ func (w *schemaWriter) kind(f field) error {
 		}
 		w.WriteByte('}')
 	case k == reflect.Map && t.Key().Kind() == reflect.String && t.Elem().Kind() == reflect.String:
+		if f.required {
+			w.WriteString(`"minProperties":1,`)
+		}
 		w.WriteString(`"type":"object","additionalProperties":{"type":"string"}}`)
 	default:
 		return fmt.Errorf("type %s has no schema; use string, bool, a number, time.Duration, sdk.Sensitive, a struct, a slice or a map of strings", t)

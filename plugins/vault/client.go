@@ -90,6 +90,8 @@ type call struct {
 	method, path string
 	query        url.Values
 	body         any
+	login        bool // in the namespace of the login, not of the secrets
+	once         bool // a refusal is not worth another token
 }
 
 // answer is what Vault says in a 200, or in a 404 about something that is there no more.

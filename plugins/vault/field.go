@@ -91,17 +91,13 @@ func (st *store) putField(ctx context.Context, r sdk.PutRequest) (int, error) {
 }
 
 // patch answers any refusal as an error, and the caller then writes in the other way; that also finds out about a token
-// that has ended. Hence no second try here.
+// that has ended.
 func (st *store) patch(ctx context.Context, name string, text json.RawMessage) (int, error) {
-	l, err := st.session.lease(ctx)
-	if err != nil {
-		return 0, err
-	}
 	data, err := json.Marshal(fields{st.s.Field: text})
 	if err != nil {
 		return 0, err
 	}
-	a, err := send(ctx, l.client, call{op: "put", object: name, method: http.MethodPatch, path: st.path("data", name), body: kvBody{Data: data}})
+	a, err := st.do(ctx, call{op: "put", object: name, method: http.MethodPatch, path: st.path("data", name), body: kvBody{Data: data}, once: true})
 	if err != nil {
 		return 0, err
 	}

@@ -45,16 +45,10 @@ func granting(name, mount string, credentials func() any) method {
 	path := "auth/" + trim(mount) + "/login"
 	return method{name: name, again: true, grants: true, login: func(ctx context.Context, s *session) (*lease, error) {
 		a, err := send(ctx, s.base.WithNamespace(s.login), call{op: "login", object: path, method: http.MethodPut, path: path, body: credentials()})
-		switch sdk.CodeOf(err) {
-		case sdk.OK:
-		case sdk.InvalidArgument, sdk.NotFound, sdk.FailedPrecondition, sdk.Unimplemented:
+		switch c := sdk.CodeOf(err); {
+		case c == sdk.InvalidArgument, c == sdk.NotFound, c == sdk.FailedPrecondition, isForbidden(err):
 			return nil, sdk.Errorf(sdk.Unauthenticated, "%w", err)
-		case sdk.PermissionDenied:
-			if isForbidden(err) {
-				return nil, sdk.Errorf(sdk.Unauthenticated, "%w", err)
-			}
-			return nil, err
-		default:
+		case err != nil:
 			return nil, err
 		}
 		if a.Auth == nil || !printable([]byte(a.Auth.ClientToken)) || a.Auth.ClientToken == "" {
@@ -98,11 +92,18 @@ type tokenInfo struct {
 	Renewable   bool   `json:"renewable"`
 }
 
+// lookUpSelf asks Vault about the token itself, which the policy "default" allows.
+var lookUpSelf = call{op: "look up", object: "token", method: http.MethodGet, path: "auth/token/lookup-self", login: true}
+
 func lookUp(ctx context.Context, self *api.Client) (tokenInfo, error) {
-	a, err := send(ctx, self, call{op: "look up", object: "token", method: http.MethodGet, path: "auth/token/lookup-self"})
+	a, err := send(ctx, self, lookUpSelf)
 	if err != nil {
 		return tokenInfo{}, err
 	}
+	return a.token()
+}
+
+func (a answer) token() (tokenInfo, error) {
 	var t tokenInfo
 	if json.Unmarshal(a.Data, &t) != nil {
 		return tokenInfo{}, sdk.Errorf(sdk.Internal, "look up token: the answer is not Vault's")

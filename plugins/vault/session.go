@@ -66,6 +66,13 @@ type lease struct {
 	ends      time.Time // zero: never, or nothing to be done about it
 }
 
+func (l *lease) clientFor(r call) *api.Client {
+	if r.login {
+		return l.self
+	}
+	return l.client
+}
+
 func (l *lease) due(now time.Time) bool   { return !l.renewAt.IsZero() && !now.Before(l.renewAt) }
 func (l *lease) ended(now time.Time) bool { return !l.ends.IsZero() && !now.Before(l.ends) }
 

@@ -72,18 +72,11 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 
 // Check looks the token up, which the policy "default" allows. Beyond the login it notes what would surprise later.
 func (st *store) Check(ctx context.Context) (sdk.Report, error) {
-	l, err := st.session.lease(ctx)
+	a, err := st.do(ctx, lookUpSelf)
 	if err != nil {
 		return sdk.Report{}, err
 	}
-	t, err := lookUp(ctx, l.self)
-	if isForbidden(err) {
-		n, rerr := st.session.refused(ctx, l)
-		if rerr != nil {
-			return sdk.Report{}, rerr
-		}
-		t, err = lookUp(ctx, n.self)
-	}
+	t, err := a.token()
 	if err != nil {
 		return sdk.Report{}, err
 	}
@@ -136,8 +129,8 @@ func (st *store) do(ctx context.Context, r call) (answer, error) {
 	if err != nil {
 		return answer{}, classify(r.op, r.object, err, nil)
 	}
-	a, err := send(ctx, l.client, r)
-	if !isForbidden(err) {
+	a, err := send(ctx, l.clientFor(r), r)
+	if r.once || !isForbidden(err) {
 		return a, err
 	}
 	n, refusal := st.session.refused(ctx, l)
@@ -147,7 +140,7 @@ func (st *store) do(ctx context.Context, r call) (answer, error) {
 	if n == l {
 		return a, err
 	}
-	return send(ctx, n.client, r)
+	return send(ctx, n.clientFor(r), r)
 }
 
 // Get reads one document, or the field of it. A warm Get is one request.

@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"context"
 	"net"
 	"time"
 )
@@ -37,8 +38,8 @@ func (h *blackHole) reached(timeout time.Duration) (err error) {
 
 // connections is the number of connections since the last call. They queue in order, so all that were made before stand in
 // front of one of our own.
-func (h *blackHole) connections() (int, error) {
-	own, err := net.Dial("tcp", h.address())
+func (h *blackHole) connections(ctx context.Context) (int, error) {
+	own, err := new(net.Dialer).DialContext(ctx, "tcp", h.address())
 	if err != nil {
 		return 0, err
 	}

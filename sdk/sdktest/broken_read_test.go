@@ -171,7 +171,7 @@ type statsValue struct{ *good }
 
 func (s *statsValue) Stat(ctx context.Context, r sdk.StatRequest) (sdk.Meta, error) {
 	m, err := s.good.Stat(ctx, r)
-	if v, err := s.good.Get(ctx, sdk.GetRequest{Name: r.Name}); err == nil {
+	if v, err := s.Get(ctx, sdk.GetRequest{Name: r.Name}); err == nil {
 		if m.Labels == nil {
 			m.Labels = map[string]string{}
 		}

@@ -17,7 +17,7 @@ func (g *good) changed(ctx context.Context, r sdk.PutRequest, change func(string
 	if v := change(string(r.Value.Reveal())); v != "" {
 		r.Value = sdk.SensitiveString(v)
 	}
-	return g.full.Put(ctx, r)
+	return g.Put(ctx, r)
 }
 
 type trims struct{ *good }
@@ -71,7 +71,7 @@ func (s *revives) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, err
 	if !errors.Is(err, sdk.FailedPrecondition) {
 		return out, err
 	}
-	if err := s.good.Restore(ctx, sdk.RestoreRequest{Name: r.Name}); err != nil {
+	if err := s.Restore(ctx, sdk.RestoreRequest{Name: r.Name}); err != nil {
 		return sdk.PutResult{}, err
 	}
 	r.If = sdk.Precondition{}
@@ -111,7 +111,7 @@ func (s *tellsValue) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, 
 type deletesNeighbours struct{ *good }
 
 func (s *deletesNeighbours) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteResult, error) {
-	page, err := s.good.List(ctx, sdk.ListRequest{Prefix: r.Name, PageSize: sdk.MaxPage})
+	page, err := s.List(ctx, sdk.ListRequest{Prefix: r.Name, PageSize: sdk.MaxPage})
 	if err != nil {
 		return sdk.DeleteResult{}, err
 	}
@@ -155,7 +155,7 @@ func (s *restoresAll) Restore(ctx context.Context, r sdk.RestoreRequest) error {
 type restoresNothing struct{ *good }
 
 func (s *restoresNothing) Restore(ctx context.Context, r sdk.RestoreRequest) error {
-	if _, err := s.good.Versions(ctx, sdk.VersionsRequest{Name: r.Name, PageSize: 1}); err != nil {
+	if _, err := s.Versions(ctx, sdk.VersionsRequest{Name: r.Name, PageSize: 1}); err != nil {
 		return err
 	}
 	return nil

@@ -113,7 +113,7 @@ func failureClassified(ctx context.Context, t *Target) error {
 	for _, f := range failures {
 		switch code := sdk.CodeOf(f.err); {
 		case code == sdk.Unknown, code == sdk.Internal:
-			return fmt.Errorf("%s: code %v, want one that says what to do (%w)", f.call, code, f.err)
+			return fmt.Errorf("%s: code %s, want one that says what to do (%w)", f.call, code.String(), f.err)
 		case dial.IsTransport(f.err):
 			return fmt.Errorf("%s: a bare status without the contract's Error (%w)", f.call, f.err)
 		}

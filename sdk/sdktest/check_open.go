@@ -120,7 +120,7 @@ func openTwice(ctx context.Context, t *Target) error {
 	}
 	_, err = other.Check(ctx)
 	if !dial.IsUnknownStore(err) {
-		return fmt.Errorf("check of the closed opening: code %v, want an unknown store (%w)", sdk.CodeOf(err), err)
+		return fmt.Errorf("check of the closed opening: code %s, want an unknown store (%w)", sdk.CodeOf(err).String(), err)
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func openSendsNothing(ctx context.Context, t *Target) error {
 		return in("open while the backend does not answer", err)
 	}
 	defer st.Close(ctx)
-	switch n, err := hole.connections(); {
+	switch n, err := hole.connections(ctx); {
 	case err != nil:
 		return err
 	case n > 0:

@@ -48,7 +48,7 @@ func (w *watch) next(ctx context.Context, t *Target) (sdk.Event, error) {
 	case e := <-w.events:
 		return e, nil
 	case err := <-w.ended:
-		return sdk.Event{}, fmt.Errorf("watch: ended by itself, code %v (%w)", sdk.CodeOf(err), err)
+		return sdk.Event{}, fmt.Errorf("watch: ended by itself, code %s (%w)", sdk.CodeOf(err).String(), err)
 	case <-ctx.Done():
 		return sdk.Event{}, errors.New("watch: no event")
 	}

@@ -61,7 +61,7 @@ func in(call string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: code %v, want no error (%w)", call, sdk.CodeOf(err), err)
+	return fmt.Errorf("%s: code %s, want no error (%w)", call, sdk.CodeOf(err).String(), err)
 }
 
 // refused is nil where err carries one of the codes.
@@ -77,7 +77,7 @@ func refused(call string, err error, codes ...sdk.Code) error {
 	if err == nil {
 		return fmt.Errorf("%s: no error, want %s", call, strings.Join(words, " or "))
 	}
-	return fmt.Errorf("%s: code %v, want %s (%w)", call, got, strings.Join(words, " or "), err)
+	return fmt.Errorf("%s: code %s, want %s (%w)", call, got.String(), strings.Join(words, " or "), err)
 }
 
 // holds is nil where the current value of a name is want.

@@ -1,6 +1,7 @@
 package sdktest
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"testing"
@@ -28,7 +29,8 @@ func Start(t testing.TB, binary string, args ...string) *dial.Plugin {
 		t.Fatalf("start %s: %v", binary, err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	p := newProcess(exec.Command(binary, args...))
+	// The process ends with its stdin, not with a context: a test whose context ends still wants it to close its stores.
+	p := newProcess(exec.CommandContext(context.WithoutCancel(t.Context()), binary, args...))
 	client := plugin.NewClient(&plugin.ClientConfig{
 		HandshakeConfig:  plugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
 		VersionedPlugins: map[int]plugin.PluginSet{wire.Protocol: {}},

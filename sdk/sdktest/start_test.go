@@ -117,7 +117,7 @@ func TestProcessThatOutlivesItsStdinIsKilledAndFails(t *testing.T) {
 	if err := p.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	go p.Wait(t.Context())
+	go func() { _ = p.Wait(t.Context()) }()
 	r := &recorder{TB: t}
 	p.stop(r)
 	if !r.failed {

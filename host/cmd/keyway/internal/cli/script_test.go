@@ -19,25 +19,20 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"keyway": func() { os.Exit(cli.Main("9.9.9", os.Args[1:])) },
-		"bank":   serveBank,
 	})
 }
 
 // TestScripts runs the stories in testdata/script: the program itself, with plugins as processes.
 func TestScripts(t *testing.T) {
 	plugins := t.TempDir()
-	bank, err := exec.LookPath("bank")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, path := range map[string]string{"bank": bank, "local": sdktest.Build(t, "github.com/keyway-dev/keyway/plugins/local")} {
-		install(t, path, filepath.Join(plugins, name))
-	}
+	install(t, sdktest.Build(t, "./testdata/bank"), filepath.Join(plugins, "bank"))
+	install(t, sdktest.Build(t, "github.com/keyway-dev/keyway/plugins/local"), filepath.Join(plugins, "local"))
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("KEYWAY_PLUGIN_DIR", plugins)
+			e.Setenv("GORACE", "atexit_sleep_ms=0") // else every command takes a second more under the race detector
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, ".tmp"))
 			key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdefghijklmnopqrstuv"))
 			return os.WriteFile(filepath.Join(e.WorkDir, "store.key"), []byte(key), 0o600)

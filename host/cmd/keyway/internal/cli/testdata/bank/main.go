@@ -1,4 +1,6 @@
-package cli_test
+// Command bank is the provider of the scripts: read-only, and known to LiteLLM as "bank_vault". The first part of a secret's
+// name says what happens.
+package main
 
 import (
 	"bytes"
@@ -9,7 +11,6 @@ import (
 	"github.com/keyway-dev/keyway/sdk/serve"
 )
 
-// bank is a read-only provider that LiteLLM knows as "bank_vault". The first part of a secret's name says what happens.
 type bank struct{ settings bankSettings }
 
 type bankSettings struct {
@@ -18,7 +19,7 @@ type bankSettings struct {
 	Token   sdk.Sensitive `json:"token" keyway:"required" env:"BANK_TOKEN" doc:"how to log in; only canary-token is taken"`
 }
 
-func serveBank() {
+func main() {
 	serve.Main(sdk.Define(sdk.About{Name: "bank", Version: "1.2.3", Summary: "A bank.", Compat: map[string]string{
 		"litellm.system": "bank_vault", "litellm.default./field": `"key"`}},
 		func(_ context.Context, _ sdk.Env, s bankSettings) (*bank, error) { return &bank{s}, nil }))

@@ -181,8 +181,7 @@ func (m *manager) choose(t *translator, at *yaml.Node, pointer string, s schema,
 	filled := slices.Sorted(maps.Keys(settings))
 	var chosen string
 	for _, name := range strings.Split(t.compat["litellm.order."+pointer], ",") {
-		object, ok := settings[name].(map[string]any)
-		if ok && (chosen == "" || s.Properties[name].complete(object) && !s.Properties[chosen].complete(settings[chosen].(map[string]any))) {
+		if _, ok := settings[name]; ok && (chosen == "" || s.complete(name, settings) && !s.complete(chosen, settings)) {
 			chosen = name
 		}
 	}

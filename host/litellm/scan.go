@@ -38,7 +38,7 @@ func (s *scanner) walk(n *yaml.Node, path string, resolves bool) {
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key, value := n.Content[i].Value, n.Content[i+1]
 			if p := join(path, key); value.Kind == yaml.ScalarNode {
-				s.scalar(value, p, key, resolves)
+				s.scalar(value, p, resolves)
 			} else {
 				s.walk(value, p, resolves)
 			}
@@ -48,7 +48,7 @@ func (s *scanner) walk(n *yaml.Node, path string, resolves bool) {
 			p := path + "[" + strconv.Itoa(i) + "]"
 			switch item.Kind {
 			case yaml.ScalarNode:
-				s.scalar(item, p, "", false)
+				s.scalar(item, p, false)
 			case yaml.MappingNode:
 				s.walk(item, p, resolves)
 			default:
@@ -65,7 +65,7 @@ func join(path, key string) string {
 	return path + "." + config.Path(key)
 }
 
-func (s *scanner) scalar(n *yaml.Node, path, key string, resolves bool) {
+func (s *scanner) scalar(n *yaml.Node, path string, resolves bool) {
 	if !isText(n) {
 		return
 	}

@@ -30,8 +30,13 @@ func (s schema) at(pointer string) schema {
 	return s
 }
 
-func (s schema) complete(object map[string]any) bool {
-	for _, k := range s.Required {
+// complete reports whether an alternative has all that it requires.
+func (s schema) complete(alternative string, settings map[string]any) bool {
+	object, ok := settings[alternative].(map[string]any)
+	if !ok {
+		return false
+	}
+	for _, k := range s.Properties[alternative].Required {
 		if _, ok := object[k]; !ok {
 			return false
 		}

@@ -24,7 +24,6 @@ type app struct {
 	out, err io.Writer
 	tty      bool // out is a terminal
 	inTTY    bool // in is a terminal
-	release  func()
 
 	configFile string
 	format     string
@@ -36,13 +35,24 @@ type app struct {
 // Main runs the command line and gives the exit code: 0 done, 1 a bug, 2 usage or configuration, 3 not found, 4 denied,
 // 5 unavailable or throttled, 6 conflict, 7 some of many failed. The command run gives its program's, or 125.
 func Main(version string, args []string) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
-	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: isTerminal(os.Stdout), inTTY: isTerminal(os.Stdin), release: stop}
+	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: isTerminal(os.Stdout), inTTY: isTerminal(os.Stdin)}
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(ctx)
 	return a.finish(cmd.Name() == "run", err)
+}
+
+// endings are the signals that end a command in good order. One that we were started to ignore (nohup) stays ignored.
+func endings() []os.Signal {
+	signals := []os.Signal{syscall.SIGTERM}
+	for _, s := range []os.Signal{os.Interrupt, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signals = append(signals, s)
+		}
+	}
+	return signals
 }
 
 func isTerminal(f *os.File) bool { return isatty.IsTerminal(f.Fd()) || isatty.IsCygwinTerminal(f.Fd()) }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/keyway-dev/keyway/host/config"
+	"github.com/keyway-dev/keyway/host/internal/plugin"
 	"github.com/keyway-dev/keyway/host/refs"
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -101,7 +103,11 @@ func (d *doctor) plugins(ctx context.Context, cfg *config.Config) {
 	folder := d.app.pluginFolder(cfg)
 	_, problems := catalog.List()
 	for _, p := range problems {
-		d.fail("plugin folder", "see docs/operating.md, plugins", "%v", p)
+		if errors.Is(p, plugin.ErrExposed) {
+			d.warn("plugin folder", "whoever may write there decides what runs as you", "%v", p)
+			continue
+		}
+		d.fail("plugin folder", "put the plugins there, or name their folder: plugins.dir, or --plugin-dir", "%v", p)
 	}
 	found, manifests, failed := describeAll(ctx, catalog)
 	if len(problems) == 0 {
@@ -145,7 +151,7 @@ func (d *doctor) keyFiles(cfg *config.Config) {
 func credentialFiles(cfg *config.Config) (files []string) {
 	var texts []string
 	for _, name := range sortedStores(cfg) {
-		textsIn(map[string]any(cfg.Stores[name].Settings), &texts)
+		textsIn(cfg.Stores[name].Settings, &texts)
 	}
 	for _, text := range texts {
 		parts, err := refs.Split(text)

@@ -57,7 +57,6 @@ credentials of the stores themselves are not handed on.`,
 		if err != nil {
 			return &failure{err}
 		}
-		a.release() // signals are the program's from here on
 		code, err := launch.Run(p)
 		if err != nil {
 			return &failure{err}

@@ -50,12 +50,22 @@ func parseTemplate(file string, data []byte) (*template, error) {
 	}
 	text := string(data)
 	return &template{[]string{text}, func(ctx context.Context, h *host.Host) ([]byte, error) {
-		out, err := h.Expand(ctx, text)
-		if err != nil {
-			return nil, err
-		}
-		return []byte(out.(string)), nil
+		out, err := expandText(ctx, h, text)
+		return []byte(out), err
 	}}, nil
+}
+
+// expandText replaces the references of one text.
+func expandText(ctx context.Context, h *host.Host, text string) (string, error) {
+	out, err := h.Expand(ctx, text)
+	if err != nil {
+		return "", err
+	}
+	s, ok := out.(string)
+	if !ok {
+		return "", sdk.Errorf(sdk.Internal, "expand: a text became a %T", out)
+	}
+	return s, nil
 }
 
 func jsonTemplate(file string, data []byte) (*template, error) {
@@ -131,11 +141,11 @@ func yamlTemplate(file string, data []byte) (*template, error) {
 			return nil, err
 		}
 		for _, n := range places {
-			v, err := h.Expand(ctx, n.Value)
+			text, err := expandText(ctx, h, n.Value)
 			if err != nil {
 				return nil, err
 			}
-			n.Value, n.Style, n.Tag = v.(string), yaml.DoubleQuotedStyle, "!!str"
+			n.Value, n.Style, n.Tag = text, yaml.DoubleQuotedStyle, "!!str"
 		}
 		var out bytes.Buffer
 		w, err := yaml.NewDumper(&out, yaml.WithLineWidth(-1))

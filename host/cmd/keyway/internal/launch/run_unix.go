@@ -62,7 +62,9 @@ func forward(signals <-chan os.Signal, done <-chan struct{}, pid int, term *term
 				term.give(pid)
 				to = -pid // the terminal stopped the whole group
 			}
-			_ = unix.Kill(to, s.(syscall.Signal)) // it may have ended: wait tells
+			if n, ok := s.(syscall.Signal); ok {
+				_ = unix.Kill(to, n) // it may have ended: wait tells
+			}
 		}
 	}
 }

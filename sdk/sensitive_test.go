@@ -55,7 +55,7 @@ func carriers() map[string]any {
 
 // leaks finds the canary as text, in hexadecimal, as a list of bytes and as base64.
 func leaks(out string) bool {
-	list := strings.Trim(fmt.Sprint([]byte(canary)), "[]")
+	list := strings.Trim(fmt.Sprintf("%d", []byte(canary)), "[]")
 	base, _ := json.Marshal([]byte(canary))
 	lower := strings.ToLower(out)
 	for _, form := range []string{canary, fmt.Sprintf("%x", canary), fmt.Sprintf("% x", canary), list, strings.ReplaceAll(list, " ", ", "), strings.Trim(string(base), `"=`)} {

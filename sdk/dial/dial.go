@@ -68,8 +68,10 @@ func (p *Plugin) Open(ctx context.Context, handle string, settings []byte) (*Sto
 		return nil, wire.FromStatus(ctx, "open "+handle, err)
 	}
 	can, reach := wire.DecodeOpened(out)
+	store := &Store{client: p.client, handle: handle, can: can, reach: reach}
 	if err := wire.CheckReach(handle, reach); err != nil {
+		_ = store.Close(ctx) // the caller gets nothing to close
 		return nil, err
 	}
-	return &Store{client: p.client, handle: handle, can: can, reach: reach}, nil
+	return store, nil
 }

@@ -24,6 +24,7 @@ import (
 type liar struct {
 	pb.UnimplementedPluginServer
 	calls    int
+	closed   string
 	md       metadata.MD
 	describe *pb.DescribeResponse
 	open     *pb.OpenResponse
@@ -44,6 +45,11 @@ func (l *liar) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRespo
 }
 
 func (l *liar) Open(context.Context, *pb.OpenRequest) (*pb.OpenResponse, error) { return l.open, nil }
+
+func (l *liar) Close(_ context.Context, r *pb.CloseRequest) (*pb.CloseResponse, error) {
+	l.closed = r.GetStore()
+	return &pb.CloseResponse{}, nil
+}
 
 func (l *liar) Get(ctx context.Context, _ *pb.GetRequest) (*pb.GetResponse, error) {
 	l.calls++
@@ -221,9 +227,10 @@ func TestOpenAnswersWhatTheStoreIs(t *testing.T) {
 	if s := openLiar(t, &liar{}); s.Reach() != nil {
 		t.Errorf("a store that does not tell its reach has %+v, want nil", s.Reach())
 	}
-	p, _ := listen(t, &liar{open: &pb.OpenResponse{Reach: &pb.Reach{Endpoints: []string{""}}}})
-	if _, err := p.Open(t.Context(), "main~1", nil); sdk.CodeOf(err) != sdk.Internal {
-		t.Errorf("Open with an empty endpoint: %v, want internal", err)
+	l := &liar{open: &pb.OpenResponse{Reach: &pb.Reach{Endpoints: []string{""}}}}
+	p, _ := listen(t, l)
+	if _, err := p.Open(t.Context(), "main~1", nil); sdk.CodeOf(err) != sdk.Internal || l.closed != "main~1" {
+		t.Errorf("Open with an empty endpoint: %v, closed %q; want internal, and the store closed", err, l.closed)
 	}
 }
 

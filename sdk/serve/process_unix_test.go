@@ -25,13 +25,12 @@ import (
 	"github.com/keyway-dev/keyway/sdk/dial"
 )
 
-// noisy builds the plugin in testdata, once for all tests.
+// buildDir holds the plugin in testdata, for all tests of this run.
+var buildDir string
+
+// noisy builds that plugin, once.
 var noisy = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kw")
-	if err != nil {
-		return "", err
-	}
-	bin := filepath.Join(dir, "noisy")
+	bin := filepath.Join(buildDir, "noisy")
 	out, err := exec.Command("go", "build", "-o", bin, "./testdata/noisy").CombinedOutput()
 	if err != nil {
 		return "", sdk.Errorf(sdk.Internal, "build: %w: %s", err, out)
@@ -40,10 +39,13 @@ var noisy = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	if bin, err := noisy(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(bin))
+	dir, err := os.MkdirTemp("", "kw")
+	if err != nil {
+		panic(err)
 	}
+	buildDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
 

@@ -67,8 +67,11 @@ func (s *server) open(ctx context.Context, e *entry, settings []byte) {
 		}
 		s.stores.settle(e, opened, err)
 	}()
-	if opened, err = s.plugin.Open(ctx, s.env(e.handle), settings); err == nil {
-		err = wire.CheckReach(e.handle, opened.Reach)
+	if opened, err = s.plugin.Open(ctx, s.env(e.handle), settings); err != nil {
+		return
+	}
+	if err = wire.CheckReach(e.handle, opened.Reach); err != nil {
+		_ = opened.Store.Close(ctx) // nobody will have the handle to close it
 	}
 }
 

@@ -28,7 +28,7 @@ func EncodeError(err error) *pb.Error {
 		e = &sdk.Error{}
 	}
 	text := err.Error()
-	if error(e) == err || len(e.Problems) > 0 { // Error() repeats the problems, which travel by themselves
+	if error(e) == err || len(e.Problems) > 0 { //nolint:errorlint // identity is the question: Error() repeats the problems, which travel by themselves
 		text = e.Message
 	}
 	if text = Line(text, MaxText); text == "" {

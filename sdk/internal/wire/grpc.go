@@ -37,11 +37,7 @@ func injectTrace(ctx context.Context) context.Context {
 
 // ExtractTrace gives ctx the trace context that came with the call. A malformed one is none.
 func ExtractTrace(ctx context.Context) context.Context {
-	md, ok := metadata.FromIncomingContext(ctx)
-	if !ok {
-		return ctx
-	}
-	return propagation.TraceContext{}.Extract(ctx, incoming(md))
+	return propagation.TraceContext{}.Extract(ctx, incoming{ctx})
 }
 
 // pairs collects keys and values in turn.
@@ -51,10 +47,11 @@ func (p *pairs) Get(string) string { return "" }
 func (p *pairs) Set(k, v string)   { *p = append(*p, k, v) }
 func (p *pairs) Keys() []string    { return nil }
 
-type incoming metadata.MD
+// incoming reads single keys of a call's metadata, which costs less than a copy of it all.
+type incoming struct{ ctx context.Context }
 
 func (m incoming) Get(k string) string {
-	if v := metadata.MD(m).Get(k); len(v) > 0 {
+	if v := metadata.ValueFromIncomingContext(m.ctx, k); len(v) > 0 {
 		return v[0]
 	}
 	return ""

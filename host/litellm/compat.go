@@ -79,7 +79,31 @@ func (m *manager) settings(t *translator, block, at *yaml.Node) map[string]any {
 	}
 	m.chooseAll(t, at, "", t.schema, t.settings)
 	t.imply()
+	m.missing(t, at, "", t.schema, t.settings)
 	return t.settings
+}
+
+// missing reports the settings that nothing filled, by the variables that would: an operator of LiteLLM knows those.
+func (m *manager) missing(t *translator, at *yaml.Node, pointer string, s schema, settings map[string]any) {
+	for _, k := range s.Required {
+		if _, ok := settings[k]; ok {
+			continue
+		}
+		var names []string
+		for _, name := range t.names("litellm.env.") {
+			if to := t.compat["litellm.env."+name]; to == pointer+"/"+k || strings.HasPrefix(to, pointer+"/"+k+"/") {
+				names = append(names, name)
+			}
+		}
+		if len(names) > 0 {
+			m.fault(at, systemPath, "the setting %s/%s of the plugin is missing; it comes from the variables %s", pointer, k, strings.Join(names, ", "))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(settings)) {
+		if object, ok := settings[k].(map[string]any); ok {
+			m.missing(t, at, pointer+"/"+k, s.Properties[k], object)
+		}
+	}
 }
 
 // fromNode converts a value of key_management_settings. A literal secret is refused, as in our own file.
@@ -130,8 +154,7 @@ func tokensOf(pointer string) []string {
 	return tokens
 }
 
-// imply sets the defaults of such a configuration where nothing else did. One inside an alternative that was not chosen is
-// left out.
+// imply sets the defaults of such a configuration where nothing else did. One inside an alternative never chooses it.
 func (t *translator) imply() {
 	for _, pointer := range t.names("litellm.default.") {
 		var value any
@@ -144,25 +167,23 @@ func (t *translator) imply() {
 	}
 }
 
+// free reports whether a default may be set at a place.
 func (t *translator) free(tokens []string) bool {
 	at, s := t.settings, t.schema
 	for i, k := range tokens {
 		next, ok := at[k]
-		if s.oneOf() && !ok && len(at) > 0 {
+		if s.oneOf() && !ok {
 			return false
-		}
-		if !ok {
-			return true
 		}
 		if i == len(tokens)-1 {
-			return false
+			return !ok
 		}
-		if at, ok = next.(map[string]any); !ok {
+		if at, _ = next.(map[string]any); ok && at == nil {
 			return false
 		}
 		s = s.Properties[k]
 	}
-	return true
+	return false
 }
 
 // chooseAll settles every place where one alternative must be chosen and several are filled.

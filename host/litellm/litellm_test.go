@@ -73,7 +73,11 @@ func write(t *testing.T, files map[string]string) string {
 	return filepath.Join(dir, "config.yaml")
 }
 
+// environment gives variables; without any, those that let a manager be translated.
 func environment(vars map[string]string) func(string) (string, bool) {
+	if vars == nil {
+		vars = map[string]string{"BANK_ADDR": "https://bank", "BANK_TOKEN": "s3cret"}
+	}
 	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
 }
 
@@ -144,11 +148,11 @@ func TestSeveralLoginsInTheEnvironment(t *testing.T) {
 		}
 		return ""
 	}
-	both := map[string]string{"BANK_CARD": "1", "BANK_PIN": "2", "BANK_TOKEN": "3"}
+	both := map[string]string{"BANK_ADDR": "a", "BANK_CARD": "1", "BANK_PIN": "2", "BANK_TOKEN": "3"}
 	if tr := load(t, text, both); login(tr) != "card" || len(tr.Notes) != 1 {
 		t.Errorf("both logins: chose %s with notes %q; want card, noted", login(tr), tr.Notes)
 	}
-	if tr := load(t, text, map[string]string{"BANK_CARD": "1", "BANK_TOKEN": "3"}); login(tr) != "token" {
+	if tr := load(t, text, map[string]string{"BANK_ADDR": "a", "BANK_CARD": "1", "BANK_TOKEN": "3"}); login(tr) != "token" {
 		t.Errorf("a card without its PIN beside a token: chose %s, want the complete one", login(tr))
 	}
 	_, err := litellm.Load(write(t, map[string]string{"config.yaml": text}), environment(both), manifests(map[string]string{"litellm.order./auth": ""}))
@@ -271,10 +275,32 @@ func TestLoadRefuses(t *testing.T) {
 	if _, err := litellm.Load("nowhere/config.yaml", environment(nil), nil); err == nil || !strings.Contains(err.Error(), "nowhere/config.yaml: cannot be read") {
 		t.Errorf("a missing file: got %v", err)
 	}
-	bad := map[string]string{"BANK_TRIES": "canary", "BANK_STRICT": "canary", "BANK_REFRESH_INTERVAL": "canary"}
+	bad := map[string]string{"BANK_ADDR": "a", "BANK_TOKEN": "b", "BANK_TRIES": "canary", "BANK_STRICT": "canary", "BANK_REFRESH_INTERVAL": "canary"}
 	_, err := litellm.Load(write(t, map[string]string{"config.yaml": system("")}), environment(bad), manifests(nil))
 	if err == nil || strings.Count(err.Error(), "\n") != 2 || strings.Contains(err.Error(), "canary") {
 		t.Errorf("three bad variables: got %v, want all three named and no value quoted", err)
+	}
+}
+
+func TestWhatNoVariableFillsIsNamedByTheVariables(t *testing.T) {
+	file := write(t, map[string]string{"config.yaml": "general_settings: {key_management_system: bank_vault}\n"})
+	for name, c := range map[string]struct {
+		vars map[string]string
+		want []string
+	}{
+		"nothing":       {map[string]string{}, []string{"/address of the plugin is missing; it comes from the variables BANK_ADDR", "/auth of the plugin is missing; it comes from the variables BANK_CARD, BANK_CARD_MOUNT, BANK_PIN, BANK_TOKEN"}},
+		"half a login":  {map[string]string{"BANK_ADDR": "a", "BANK_CARD": "1"}, []string{"/auth/card/pin of the plugin is missing; it comes from the variables BANK_PIN"}},
+		"only its rest": {map[string]string{"BANK_ADDR": "a", "BANK_CARD_MOUNT": "1"}, []string{"variables BANK_CARD", "variables BANK_PIN"}},
+	} {
+		_, err := litellm.Load(file, environment(c.vars), manifests(nil))
+		for _, want := range c.want {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: got %v, want %q in it", name, err, want)
+			}
+		}
+		if err != nil && strings.Count(err.Error(), "\n") != len(c.want)-1 {
+			t.Errorf("%s: got %v, want %d problems", name, err, len(c.want))
+		}
 	}
 }
 

@@ -149,6 +149,7 @@ func (s *scanner) add(name, text string, n *yaml.Node, path string, inFile bool)
 	r.Required = true
 	r.Places = append(r.Places, s.doc.place(n)+" "+path)
 	if inFile {
+		s.notes = append(s.notes, s.doc.place(n)+" "+path+": LiteLLM resolves no items of lists, so its private copy holds the value itself")
 		r.InFile = true
 		s.inline[name] = append(s.inline[name], n)
 	}

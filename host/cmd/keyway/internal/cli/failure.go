@@ -122,6 +122,10 @@ func (a *app) report(err error) {
 	}
 	lines := split(err)
 	for _, e := range lines {
+		if p, ok := e.(problemError); ok { //nolint:errorlint // it is never wrapped
+			fmt.Fprintln(a.err, p) // editors read "file:line:column"
+			continue
+		}
 		code := codeOf(err)
 		if len(lines) > 1 {
 			code = sdk.CodeOf(e)
@@ -168,6 +172,7 @@ func split(err error) []error {
 // problemError is one problem of a configuration.
 type problemError struct{ config.Problem }
 
+// Error is the problem as one line.
 func (p problemError) Error() string { return p.String() }
 func (p problemError) Unwrap() error { return sdk.InvalidArgument }
 

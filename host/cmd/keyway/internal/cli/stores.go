@@ -128,7 +128,7 @@ func checkStores(ctx context.Context, h *host.Host, names []string) []checkResul
 			if err == nil {
 				report, err = st.Check(ctx)
 			}
-			r := checkResult{Name: name, OK: err == nil, Identity: report.Identity, Notes: report.Notes, Took: time.Since(begin).Round(time.Millisecond).String(), err: err}
+			r := checkResult{Name: name, OK: err == nil, Identity: report.Identity, Notes: report.Notes, Took: time.Since(begin).Round(100 * time.Microsecond).String(), err: err}
 			if err != nil {
 				e := one(err)
 				e.Hint = hints[sdk.CodeOf(err)]

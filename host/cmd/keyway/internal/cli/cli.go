@@ -61,6 +61,7 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "keyway",
 		Short:         "Secrets for gateways, from any secret manager",
+		Version:       a.version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) error {
@@ -78,7 +79,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVarP(&a.configFile, "config", "c", "", "configuration file (default $KEYWAY_CONFIG, else keyway.yaml)")
 	flags.StringVarP(&a.format, "format", "o", "text", "form of the results and errors: text or json")
 	flags.StringVar(&a.logLevel, "log-level", "warn", "what to log on standard error: debug, info, warn or error")
-	flags.StringVar(&a.pluginDir, "plugin-dir", "", "folder of the plugins (default: the configuration's plugins.dir; without a configuration, the folder of this program)")
+	flags.StringVar(&a.pluginDir, "plugin-dir", "", "folder of the plugins (default $KEYWAY_PLUGIN_DIR, else the configuration's plugins.dir, else this program's)")
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "most time that everything may take, not counting the program of run")
 	root.AddCommand(a.runCommand(), a.getCommand(), a.putCommand(), a.deleteCommand(), a.restoreCommand(), a.listCommand(), a.versionsCommand(),
 		a.rotateCommand(), a.resolveCommand(), a.storesCommand(), a.pluginCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand())

@@ -18,8 +18,8 @@ func (a *app) getCommand() *cobra.Command {
 		Short: "Read the value that a reference names",
 		Long: `Reads one value: keyway get secret://prod/openai#/key
 
-Into a pipe or a file the value is written as it is, byte for byte. A terminal gets its size and version, unless --reveal is given;
-so does -o json.`,
+Into a pipe or a file the value is written as it is, byte for byte. A terminal gets its size and
+version, unless --reveal is given; so does -o json.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the value on a terminal, or in the JSON")

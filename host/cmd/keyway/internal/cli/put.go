@@ -34,8 +34,8 @@ func (a *app) putCommand() *cobra.Command {
 		Short: "Write a secret; its value comes from standard input or a file",
 		Long: `Writes a secret: keyway put prod openai < key.txt
 
-The value is taken byte for byte, 1 byte to 1 MiB. Description and labels are given to a secret that this creates; one that
-exists keeps its own.`,
+The value is taken byte for byte, 1 byte to 1 MiB. Description and labels are given to a secret that
+this creates; one that exists keeps its own.`,
 		Args: cobra.ExactArgs(2),
 	}
 	from.register(cmd)

@@ -19,10 +19,12 @@ func (a *app) resolveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "resolve FILE",
 		Short: "Print a YAML, JSON or text file with its references replaced by their values",
-		Long: `Prints the file with every reference replaced. In YAML and JSON (by the name's end) a text that is a reference is replaced as a whole; there
-and in any other file ${secret://…} is replaced wherever it stands. When one reference fails, nothing is printed.
+		Long: `Prints the file with every reference replaced. In YAML and JSON (by the name's end) a text that is a
+reference is replaced as a whole; there and in any other file ${secret://…} is replaced wherever it
+stands. When one reference fails, nothing is printed.
 
-The outcome goes to --output, readable by its owner alone, or to standard output; to a terminal only with --reveal.`,
+The outcome goes to --output, readable by its owner alone, or to standard output; to a terminal only
+with --reveal.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "print to a terminal too")

@@ -36,14 +36,15 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Start a program with secrets in its environment",
 		Long: `Starts a program with secrets in its environment, hands on signals and ends with its exit code.
 
-Every variable whose value is a reference (OPENAI_API_KEY=secret://prod/openai), or holds one in ${…}, arrives resolved; --env adds
-more. With --litellm, so does everything that LiteLLM's configuration refers to, and {config} in the arguments becomes the path of a
-private copy of it without the secret manager:
+Every variable whose value is a reference (OPENAI_API_KEY=secret://prod/openai), or holds one in ${…},
+arrives resolved; --env adds more. With --litellm, so does everything that LiteLLM's configuration
+refers to, and {config} in the arguments becomes the path of a private copy of it without the secret
+manager:
 
   keyway run --litellm config.yaml -- litellm --config {config}
 
-If anything that is required cannot be resolved, all of it is named and the program is not started: exit code 125. Variables that hold
-credentials of the stores themselves are not handed on.`,
+If anything that is required cannot be resolved, all of it is named and the program is not started:
+exit code 125. Variables that hold credentials of the stores themselves are not handed on.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	flags := cmd.Flags()

@@ -112,7 +112,38 @@ func appendReference(texts []string, text string) []string {
 
 // yamlTemplate works on nodes, so that comments, order and spelling stay.
 func yamlTemplate(file string, data []byte) (*template, error) {
-	var docs []*yaml.Node
+	docs, err := yamlDocuments(data)
+	if err != nil {
+		return nil, sdk.Errorf(sdk.InvalidArgument, "resolve %s: it is not YAML: %s", file, strings.Join(strings.Fields(err.Error()), " "))
+	}
+	t := &template{}
+	var nodes []*yaml.Node
+	places := map[string]any{}
+	for _, d := range docs {
+		walkYAML(d, "", func(n *yaml.Node, path string) {
+			if len(appendReference(nil, n.Value)) > 0 {
+				t.texts, nodes = append(t.texts, n.Value), append(nodes, n)
+				places[fmt.Sprintf("%s:%d %s", file, n.Line, strings.TrimPrefix(path, "."))] = n.Value
+			}
+		})
+	}
+	t.fill = func(ctx context.Context, h *host.Host) ([]byte, error) {
+		if _, err := h.Expand(ctx, places); err != nil { // reads all in one pass, and its errors name the places
+			return nil, err
+		}
+		for _, n := range nodes {
+			text, err := expandText(ctx, h, n.Value)
+			if err != nil {
+				return nil, err
+			}
+			n.Value, n.Style, n.Tag = text, yaml.DoubleQuotedStyle, "!!str"
+		}
+		return writeYAML(docs)
+	}
+	return t, nil
+}
+
+func yamlDocuments(data []byte) (docs []*yaml.Node, err error) {
 	loader, err := yaml.NewLoader(bytes.NewReader(data))
 	for err == nil {
 		n := &yaml.Node{}
@@ -120,46 +151,24 @@ func yamlTemplate(file string, data []byte) (*template, error) {
 			docs = append(docs, n)
 		}
 	}
-	if err != io.EOF { //nolint:errorlint // the loader gives it as it is
-		return nil, sdk.Errorf(sdk.InvalidArgument, "resolve %s: it is not YAML: %s", file, strings.Join(strings.Fields(err.Error()), " "))
+	if errors.Is(err, io.EOF) {
+		return docs, nil
 	}
-	t := &template{}
-	var places []*yaml.Node
-	byPath := map[string]any{}
+	return nil, err
+}
+
+func writeYAML(docs []*yaml.Node) ([]byte, error) {
+	var out bytes.Buffer
+	w, err := yaml.NewDumper(&out, yaml.WithLineWidth(-1))
 	for _, d := range docs {
-		walkYAML(d, "", func(n *yaml.Node, path string) {
-			if len(appendReference(nil, n.Value)) == 0 {
-				return
-			}
-			t.texts = append(t.texts, n.Value)
-			places = append(places, n)
-			byPath[fmt.Sprintf("%s:%d %s", file, n.Line, strings.TrimPrefix(path, "."))] = n.Value
-		})
-	}
-	t.fill = func(ctx context.Context, h *host.Host) ([]byte, error) {
-		if _, err := h.Expand(ctx, byPath); err != nil { // one pass; its errors name the places
-			return nil, err
-		}
-		for _, n := range places {
-			text, err := expandText(ctx, h, n.Value)
-			if err != nil {
-				return nil, err
-			}
-			n.Value, n.Style, n.Tag = text, yaml.DoubleQuotedStyle, "!!str"
-		}
-		var out bytes.Buffer
-		w, err := yaml.NewDumper(&out, yaml.WithLineWidth(-1))
-		for _, d := range docs {
-			if err == nil {
-				err = w.Dump(d)
-			}
-		}
 		if err == nil {
-			err = w.Close()
+			err = w.Dump(d)
 		}
-		return out.Bytes(), err
 	}
-	return t, nil
+	if err == nil {
+		err = w.Close()
+	}
+	return out.Bytes(), err
 }
 
 // walkYAML visits the texts of a document, not its keys.

@@ -50,7 +50,7 @@ func (a *app) configCheck(ctx context.Context, online bool) error {
 		return a.storesCheck(ctx, nil)
 	}
 	return a.print(map[string]any{"file": cfg.File, "ok": true, "stores": len(cfg.Stores)}, func(w io.Writer) {
-		fmt.Fprintf(w, "%s is correct: %d stores\n", cfg.File, len(cfg.Stores))
+		fmt.Fprintf(w, "%s is correct; its stores: %s\n", cfg.File, dash(strings.Join(sortedStores(cfg), ", ")))
 	})
 }
 

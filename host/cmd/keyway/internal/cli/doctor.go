@@ -85,7 +85,7 @@ func (d *doctor) configuration() *config.Config {
 	file, asked := d.app.configPath()
 	cfg, err := d.app.config()
 	if err == nil {
-		d.ok("configuration", "%s, %d stores", file, len(cfg.Stores))
+		d.ok("configuration", "%s; its stores: %s", file, dash(strings.Join(sortedStores(cfg), ", ")))
 		return cfg
 	}
 	if _, missing := os.Stat(file); missing != nil && !asked {
@@ -111,7 +111,7 @@ func (d *doctor) plugins(ctx context.Context, cfg *config.Config) {
 	}
 	found, manifests, failed := describeAll(ctx, catalog)
 	if len(problems) == 0 {
-		d.ok("plugin folder", "%s, %d plugins", folder, len(found))
+		d.ok("plugin folder", "%s; plugins: %d", folder, len(found))
 	}
 	for i, b := range found {
 		if failed[i] != nil {

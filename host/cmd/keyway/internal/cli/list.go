@@ -49,7 +49,11 @@ func (a *app) list(ctx context.Context, store, prefix string) error {
 	}
 	return a.print(map[string]any{"store": store, "secrets": items}, func(w io.Writer) {
 		for _, m := range items {
-			fmt.Fprintf(w, "%s\t%s\t%s\n", m.Name, dash(m.Version), m.Description)
+			fmt.Fprintf(w, "%s\t%s", m.Name, dash(m.Version))
+			if m.Description != "" {
+				fmt.Fprintf(w, "\t%s", m.Description)
+			}
+			fmt.Fprintln(w)
 		}
 	})
 }
@@ -91,11 +95,15 @@ func (a *app) versions(ctx context.Context, store, name string) error {
 	}
 	return a.print(map[string]any{"store": store, "name": name, "versions": out}, func(w io.Writer) {
 		for _, v := range found {
-			current := ""
+			current := "-"
 			if v.Current {
 				current = "current"
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", v.Version, v.State, current, date(v.Created), strings.Join(v.Aliases, ","))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s", v.Version, v.State, current, date(v.Created))
+			if len(v.Aliases) > 0 {
+				fmt.Fprintf(w, "\t%s", strings.Join(v.Aliases, ","))
+			}
+			fmt.Fprintln(w)
 		}
 	})
 }

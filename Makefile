@@ -40,7 +40,7 @@ fuzz:
 	go run ./e2e/fuzz -fuzztime $(FUZZTIME)
 
 bench:
-	go run -tags e2e ./bench
+	go run ./bench
 
 lint:
 	$(TOOL) golangci-lint run --build-tags e2e ./...

@@ -146,17 +146,31 @@ func earlier(a, b time.Time) time.Time {
 
 func (r *reading) fresh() (*Value, error, bool) { //nolint:revive // as binding.fresh
 	v, err, ok := r.entry.Fresh()
-	if !ok || err != nil || r.pointer == "" {
-		return v, err, ok
+	if !ok || err == nil && r.pointer == "" {
+		return v, nil, ok
 	}
-	v, err = r.selectFrom(v)
-	return v, err, true
+	if err == nil {
+		v, err = r.selectFrom(v)
+	}
+	if err != nil {
+		return nil, located(r.ref, err), true
+	}
+	return v, nil, true
 }
 
 func (r *reading) get(ctx context.Context) (*Value, error) {
-	v, err := r.entry.Get(ctx)
+	v, err := r.value(ctx)
 	if err != nil {
 		return nil, located(r.ref, err)
+	}
+	return v, nil
+}
+
+// value is get without the reference in the error.
+func (r *reading) value(ctx context.Context) (*Value, error) {
+	v, err := r.entry.Get(ctx)
+	if err != nil {
+		return nil, err
 	}
 	return r.selectFrom(v)
 }
@@ -172,7 +186,7 @@ func (r *reading) selectFrom(v *Value) (*Value, error) {
 	f := &field{of: v}
 	b, err := refs.Select(v.Reveal(), r.pointer)
 	if err != nil {
-		f.err = located(r.ref, err)
+		f.err = err
 	} else {
 		s := *v
 		s.Sensitive = sdk.NewSensitive(b)

@@ -152,13 +152,17 @@ func (l *Live) update(b *binding, r *reading, v *Value, err error) {
 		l.put(nil, located(r.ref, err))
 		return
 	}
+	if v, err = r.selectFrom(v); err != nil {
+		l.put(nil, located(r.ref, err))
+		return
+	}
 	if b.whole {
-		l.put(r.selectFrom(v))
+		l.put(v, nil)
 		return
 	}
 	joined, err := b.join(func(x *reading) (*Value, error) {
 		if x == r {
-			return x.selectFrom(v)
+			return v, nil
 		}
 		w, err, ok := x.fresh()
 		if !ok {

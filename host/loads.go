@@ -115,7 +115,7 @@ func (h *Host) readEnviron(ref refs.Ref) (*reading, error) {
 	}
 	m := h.members[cfg.DefaultStore]
 	return h.entry(ref, "", key("environ", ref.Name), &m.policy, func(ctx context.Context) (*Value, error) {
-		v, err := stored.get(ctx)
+		v, err := stored.value(ctx)
 		if sdk.CodeOf(err) != sdk.NotFound {
 			return v, err
 		}
@@ -143,7 +143,7 @@ func (h *Host) decryptNamed(ctx context.Context, m *member, name string) (*Value
 	if err != nil {
 		return nil, err
 	}
-	c, err := from.get(ctx)
+	c, err := from.value(ctx)
 	if err != nil {
 		return nil, err
 	}

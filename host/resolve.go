@@ -10,6 +10,7 @@ import (
 	"github.com/keyway-dev/keyway/host/internal/store"
 	"github.com/keyway-dev/keyway/host/refs"
 	"github.com/keyway-dev/keyway/sdk"
+	"github.com/keyway-dev/keyway/sdk/dial"
 )
 
 // parallelReads bounds how many secrets one ResolveAll reads at a time from stores without a batch call.
@@ -19,13 +20,9 @@ const parallelReads = 128
 // Errors are NotFound, FailedPrecondition, PermissionDenied, Unavailable and the others of the store, InvalidArgument for
 // a malformed reference or a pointer into what is no JSON, and Canceled or DeadlineExceeded when ctx ends first.
 func (h *Host) Resolve(ctx context.Context, ref string) (*Value, error) {
-	b, ok := h.bindings.Load(ref)
-	if ok {
+	if b, ok := h.bindings.Load(ref); ok {
 		if v, err, ok := b.fresh(); ok {
-			if err != nil {
-				return nil, located(b.first(), err)
-			}
-			return v, nil
+			return v, err
 		}
 	}
 	b, err := h.bind(ref)
@@ -33,16 +30,6 @@ func (h *Host) Resolve(ctx context.Context, ref string) (*Value, error) {
 		return nil, err
 	}
 	return b.get(ctx)
-}
-
-// first is the binding's first reference, for errors.
-func (b *binding) first() refs.Ref {
-	for _, p := range b.parts {
-		if p.reading != nil {
-			return p.reading.ref
-		}
-	}
-	return refs.Ref{}
 }
 
 // ResolveAll resolves many references in one pass: each secret is read once, in batches where the store has them and in
@@ -207,12 +194,21 @@ func (m *member) fetchBatch(ctx context.Context, names []string, flights []*cach
 		return
 	}
 	for i, f := range flights {
-		if results[i].Err != nil {
-			f.Finish(cache.Loaded[*Value]{}, results[i].Err)
-			continue
+		switch err := results[i].Err; {
+		case err == nil:
+			f.Finish(loaded(valueOf(m.name, names[i], results[i].Secret)), nil)
+		case leftOut(err):
+			f.Run()
+		default:
+			f.Finish(cache.Loaded[*Value]{}, err)
 		}
-		f.Finish(loaded(valueOf(m.name, names[i], results[i].Secret)), nil)
 	}
+}
+
+// leftOut reports an item that had no room in the batch's message.
+func leftOut(err error) bool {
+	e, ok := asError(err)
+	return ok && e.Reason == dial.ReasonMessageLimit
 }
 
 func finishAll(flights []*cache.Flight[*Value], err error) {

@@ -192,8 +192,11 @@ func (s *Store) getField(ctx context.Context, name, version string) (*Value, err
 		return nil, err
 	}
 	v := valueOf(s.m.name, s.m.cfg.Document, secret)
-	r := reading{pointer: "/" + escapePointer(name), ref: refOf(s.m.name, name)}
-	return r.selectFrom(v)
+	r := reading{pointer: "/" + escapePointer(name)}
+	if v, err = r.selectFrom(v); err != nil {
+		return nil, located(refOf(s.m.name, name), err)
+	}
+	return v, nil
 }
 
 // putField reads the document, changes the field and writes it back if nobody else did meanwhile, until ctx ends.

@@ -61,6 +61,8 @@ func (d *decoder) object(raw json.RawMessage, v reflect.Value, path string, oneo
 			d.value(f.defaultJSON(), v.Field(f.index), p, f)
 		case f.required:
 			d.fault(p, "is required")
+		case f.typ.Kind() == reflect.Struct && f.typ != sensitiveType:
+			d.defaults(v.Field(f.index), p)
 		}
 	}
 	unknown := make([]string, 0, len(members))
@@ -73,6 +75,23 @@ func (d *decoder) object(raw json.RawMessage, v reflect.Value, path string, oneo
 	}
 	if oneof && set != 1 {
 		d.fault(path, "needs exactly one of %s", strings.Join(names, ", "))
+	}
+}
+
+// defaults fills a struct that the settings leave out. What it requires is only required of one that is given.
+func (d *decoder) defaults(v reflect.Value, path string) {
+	fields, err := fieldsOf(v.Type())
+	if err != nil {
+		d.fault(path, "%v", err)
+		return
+	}
+	for _, f := range fields {
+		switch p := path + "/" + f.name; {
+		case f.def != "":
+			d.value(f.defaultJSON(), v.Field(f.index), p, f)
+		case f.typ.Kind() == reflect.Struct && f.typ != sensitiveType:
+			d.defaults(v.Field(f.index), p)
+		}
 	}
 }
 

@@ -255,3 +255,26 @@ func FuzzDecodeSettings(f *testing.F) {
 		}
 	})
 }
+
+type nested struct {
+	Outer struct {
+		Size  int    `json:"size" default:"7"`
+		Name  string `json:"name" keyway:"required"`
+		Inner struct {
+			Wait time.Duration `json:"wait" default:"2s"`
+		} `json:"inner"`
+	} `json:"outer"`
+}
+
+func TestDefaultsOfAStructThatIsLeftOutHold(t *testing.T) {
+	var s nested
+	if ps := sdk.DecodeSettings(nil, &s); len(ps) != 0 {
+		t.Fatalf("problems %v, want none: what a struct requires, only a given one must have", ps)
+	}
+	if s.Outer.Size != 7 || s.Outer.Inner.Wait != 2*time.Second {
+		t.Errorf("size %d, wait %v; want the defaults 7 and 2s", s.Outer.Size, s.Outer.Inner.Wait)
+	}
+	if ps := sdk.DecodeSettings([]byte(`{"outer":{}}`), &s); len(ps) != 1 || ps[0].Path != "/outer/name" {
+		t.Errorf("problems %v, want the missing name", ps)
+	}
+}

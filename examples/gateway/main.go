@@ -1,12 +1,12 @@
 // Gateway is a small reverse proxy that embeds Keyway. Its keys are live values: a secret that changes in its store is used
-// by the next request, without a restart.
+// by the next request, without a restart. It reads keyway.yaml and routes.yaml in its working directory.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
@@ -21,7 +21,7 @@ import (
 	"github.com/keyway-dev/keyway/host/config"
 )
 
-// routes is the gateway's own configuration. A Live is text in the file and a value in the program.
+// routes is the gateway's own file. A Live is text in the file and a value in the program.
 type routes struct {
 	Listen string   `yaml:"listen"`
 	Routes []*route `yaml:"routes"`
@@ -35,18 +35,16 @@ type route struct {
 }
 
 func main() {
-	keywayFile, routesFile := flag.String("config", "keyway.yaml", "Keyway's configuration"), flag.String("routes", "routes.yaml", "the routes")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *keywayFile, *routesFile); err != nil {
+	if err := run(ctx); err != nil {
 		slog.Error("gateway", "error", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, keywayFile, routesFile string) error {
-	cfg, err := config.Load(keywayFile)
+func run(ctx context.Context) error {
+	cfg, err := config.Load("keyway.yaml")
 	if err != nil {
 		return err
 	}
@@ -56,7 +54,7 @@ func run(ctx context.Context, keywayFile, routesFile string) error {
 	}
 	defer h.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the process ends
 	var r routes
-	text, err := os.ReadFile(routesFile)
+	text, err := os.ReadFile("routes.yaml")
 	if err := errors.Join(err, yaml.Unmarshal(text, &r)); err != nil {
 		return err
 	}
@@ -72,13 +70,18 @@ func run(ctx context.Context, keywayFile, routesFile string) error {
 		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) }, Transport: rt}
 		mux.Handle(rt.Path, http.StripPrefix(rt.Path, proxy))
 	}
-	server := &http.Server{Addr: r.Listen, Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { _ = server.Shutdown(context.WithoutCancel(ctx)) })
-	slog.Info("gateway listens", "address", r.Listen, "routes", len(r.Routes))
-	if err := server.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.Listen)
+	if err != nil {
 		return err
 	}
-	return nil
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
+	finished := make(chan error, 1)
+	context.AfterFunc(ctx, func() { finished <- server.Shutdown(context.WithoutCancel(ctx)) })
+	slog.Info("gateway listens", "address", listener.Addr(), "routes", len(r.Routes))
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return <-finished // requests that were running
 }
 
 // RoundTrip sends a request upstream with the key that is current now. An upstream that refuses it makes Keyway look for a

@@ -42,6 +42,9 @@ type Plugin struct{ client pb.PluginClient }
 // New speaks to the plugin at the other end of conn.
 func New(conn grpc.ClientConnInterface) *Plugin { return &Plugin{pb.NewPluginClient(conn)} }
 
+// CheckManifest refuses what a plugin may not say of itself, whether over the wire or as --describe prints it.
+func CheckManifest(m sdk.Manifest) error { return wire.CheckManifest(m) }
+
 // Describe asks the plugin what it is. An answer that breaks the contract is Internal: a malformed name or version, a
 // settings schema that is not a JSON object of at most 256 KiB.
 func (p *Plugin) Describe(ctx context.Context) (sdk.Manifest, error) {

@@ -16,6 +16,7 @@ import (
 	"github.com/keyway-dev/keyway/host/internal/plugin/child"
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
 	"github.com/keyway-dev/keyway/sdk"
+	"github.com/keyway-dev/keyway/sdk/dial"
 )
 
 // Describe runs the binary with --describe and gives what it says of itself: no handshake, no network. It takes at most
@@ -32,7 +33,7 @@ func (c *Catalog) Describe(ctx context.Context, b Binary) (sdk.Manifest, error) 
 	if err := json.Unmarshal(printed, &m); err != nil {
 		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w: --describe does not print a manifest: %w%s", ErrNotPlugin, err, said(tail))
 	}
-	if err := checkManifest(m); err != nil {
+	if err := dial.CheckManifest(m); err != nil {
 		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w: %w", ErrNotPlugin, err)
 	}
 	if err := b.checkIdentity(m); err != nil {
@@ -104,27 +105,6 @@ func waitFor(ctx context.Context, p *child.Process) error {
 		<-p.Done()
 		return ctx.Err()
 	}
-}
-
-// checkManifest refuses what a plugin may not say of itself.
-func checkManifest(m sdk.Manifest) error {
-	if !providerForm.MatchString(m.Name) {
-		return fmt.Errorf("its name %.64q does not match %s", m.Name, providerForm)
-	}
-	if _, err := semver.StrictNewVersion(m.Version); err != nil {
-		return fmt.Errorf("its version %.64q is not a semantic version such as 1.2.0", m.Version)
-	}
-	if m.Network != "" && m.Network != "brokered" && m.Network != "direct" {
-		return fmt.Errorf("its network %.64q is neither brokered nor direct", m.Network)
-	}
-	if len(m.Schema) > maxSchema {
-		return fmt.Errorf("its settings schema of %d bytes is over the limit of %d", len(m.Schema), maxSchema)
-	}
-	var schema map[string]json.RawMessage
-	if err := json.Unmarshal(m.Schema, &schema); err != nil || schema == nil {
-		return errors.New("its settings schema is not a JSON object")
-	}
-	return nil
 }
 
 // checkIdentity holds what the plugin says of itself against what its file's name and the operator say.

@@ -65,7 +65,6 @@ const (
 	defaultStartTimeout = 10 * time.Second
 	describeTimeout     = 10 * time.Second
 	maxDescription      = 1 << 20   // bytes that --describe may print
-	maxSchema           = 256 << 10 // bytes of a settings schema
 )
 
 // NewCatalog returns the catalog of opts.Dir. Nothing is read or started yet.

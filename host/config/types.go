@@ -68,9 +68,9 @@ type Cache struct {
 	TTL                 time.Duration `yaml:"ttl" default:"5m" keyway:"off" doc:"how long a value is served without asking again; 0s: not kept"`
 	NegativeTTL         time.Duration `yaml:"negative_ttl" default:"10s" keyway:"off" doc:"how long an answer of not found is kept"`
 	SoftTimeout         time.Duration `yaml:"soft_timeout" default:"500ms" keyway:"off" doc:"how long a read waits for the store while an older value may be served"`
-	MaxStaleUnreachable time.Duration `yaml:"max_stale_unreachable" default:"1h" keyway:"off" doc:"how long past its ttl a value is served while the store is unreachable"`
-	MaxStaleDeleted     time.Duration `yaml:"max_stale_deleted" default:"0s" keyway:"off" doc:"how long past its ttl a value is served after the store says it is gone"`
-	MaxStaleDenied      time.Duration `yaml:"max_stale_denied" default:"0s" keyway:"off" doc:"how long past its ttl a value is served after the store refuses us"`
+	MaxStaleUnreachable time.Duration `yaml:"max_stale_unreachable" default:"1h" keyway:"off" doc:"how long after its last good read a value is served while the store is unreachable"`
+	MaxStaleDeleted     time.Duration `yaml:"max_stale_deleted" default:"0s" keyway:"off" doc:"how long after its last good read a value is served although the store says it is gone"`
+	MaxStaleDenied      time.Duration `yaml:"max_stale_denied" default:"0s" keyway:"off" doc:"how long after its last good read a value is served although the store refuses us"`
 	MaxEntries          int           `yaml:"max_entries" default:"10000" doc:"most values that are kept"`
 	MaxBytes            int64         `yaml:"max_bytes" default:"64MiB" form:"size" doc:"most bytes that are kept"`
 }

@@ -57,7 +57,7 @@ func TestEveryCommandOfAPageDoesWhatThePageShows(t *testing.T) {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {
-			bench.Run(t, p, nil, func(b doctest.Block) bool { return b.Info != "console e2e" })
+			bench.Run(t, bench.Folder(t), p, nil, func(b doctest.Block) bool { return b.Info != "console e2e" })
 		})
 	}
 }
@@ -227,7 +227,7 @@ func withoutCode(p doctest.Page) string {
 // anchors gives the names that a web view gives to a page's headings.
 func anchors(p doctest.Page) (out []string) {
 	for _, m := range heading.FindAllStringSubmatch(withoutCode(p), -1) {
-		name := strings.ToLower(regexp.MustCompile("[^\\p{L}\\p{N} _-]").ReplaceAllString(m[1], ""))
+		name := strings.ToLower(regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(m[1], ""))
 		out = append(out, strings.ReplaceAll(name, " ", "-"))
 	}
 	return out

@@ -108,6 +108,14 @@ func (b Block) Commands() (out []Command) {
 	return out
 }
 
+// script is what a shell runs. The commands of a block of sh end with the first that fails.
+func (c Command) script() string {
+	if c.Want == nil {
+		return "set -e\n" + c.Text + "set +e"
+	}
+	return c.Text
+}
+
 // MakeTarget gives the target of a command that runs make.
 func (c Command) MakeTarget() (string, bool) {
 	target, ok := strings.CutPrefix(c.Text, "make ")

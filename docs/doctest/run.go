@@ -89,8 +89,8 @@ func (b Bench) Command(t *testing.T, dir string, env []string, args ...string) *
 	return cmd
 }
 
-// Run tries a page's commands, without those that wanted refuses.
-func (b Bench) Run(t *testing.T, p Page, env []string, wanted func(Block) bool) {
+// Run tries a page's commands in a folder, without those that wanted refuses. env comes on top of PATH and HOME.
+func (b Bench) Run(t *testing.T, dir string, p Page, env []string, wanted func(Block) bool) {
 	t.Helper()
 	var script strings.Builder
 	var commands []Command
@@ -107,14 +107,13 @@ func (b Bench) Run(t *testing.T, p Page, env []string, wanted func(Block) bool) 
 			if _, ok := c.MakeTarget(); ok {
 				continue
 			}
-			fmt.Fprintf(&script, "%s\nprintf '\\036%d %%d\\n' $?\n", strings.TrimSuffix(c.Text, "\n"), len(commands))
+			fmt.Fprintf(&script, "%s\nprintf '\\036%d %%d\\n' $?\n", c.script(), len(commands))
 			commands = append(commands, c)
 		}
 	}
 	if len(commands) == 0 {
 		return
 	}
-	dir := b.Folder(t)
 	file := filepath.Join(t.TempDir(), "page.sh")
 	if err := os.WriteFile(file, []byte(script.String()), 0o600); err != nil {
 		t.Fatal(err)

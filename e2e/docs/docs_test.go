@@ -19,11 +19,9 @@ func TestWhatThePagesShowWithASecretManager(t *testing.T) {
 	env := []string{"HCP_VAULT_ADDR=" + srv.Addr, "HCP_VAULT_MOUNT_NAME=" + mount,
 		"HCP_VAULT_TOKEN=" + srv.NewToken(t, `path "`+mount+`/data/*" { capabilities = ["read"] }`)}
 	bench := doctest.NewBench(t)
-	for _, page := range []string{"docs/litellm.md"} {
-		p, err := doctest.Read("../../" + page)
-		if err != nil {
-			t.Fatal(err)
-		}
-		bench.Run(t, p, env, func(b doctest.Block) bool { return b.Info == "console e2e" })
+	page, err := doctest.Read("../../docs/litellm.md")
+	if err != nil {
+		t.Fatal(err)
 	}
+	bench.Run(t, bench.Folder(t), page, env, func(b doctest.Block) bool { return b.Info == "console e2e" })
 }

@@ -2,8 +2,6 @@
 package docs_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/keyway-dev/keyway/docs/doctest"
-	"github.com/keyway-dev/keyway/host/config"
 )
 
 const root = ".."
@@ -229,85 +226,6 @@ func anchors(p doctest.Page) (out []string) {
 	for _, m := range heading.FindAllStringSubmatch(withoutCode(p), -1) {
 		name := strings.ToLower(regexp.MustCompile(`[^\p{L}\p{N} _-]`).ReplaceAllString(m[1], ""))
 		out = append(out, strings.ReplaceAll(name, " ", "-"))
-	}
-	return out
-}
-
-// settings is as much of a JSON Schema as the table of keyway.yaml shows.
-type settings struct {
-	Description string            `json:"description"`
-	Default     any               `json:"default"`
-	Required    []string          `json:"required"`
-	Items       *settings         `json:"items"`
-	Additional  json.RawMessage   `json:"additionalProperties"`
-	Properties  ordered[settings] `json:"properties"`
-}
-
-// ordered keeps the members of a JSON object in their order.
-type ordered[T any] []member[T]
-
-type member[T any] struct {
-	name  string
-	value T
-}
-
-func (o *ordered[T]) UnmarshalJSON(raw []byte) error {
-	d := json.NewDecoder(strings.NewReader(string(raw)))
-	if _, err := d.Token(); err != nil {
-		return err
-	}
-	for d.More() {
-		key, err := d.Token()
-		if err != nil {
-			return err
-		}
-		m := member[T]{name: fmt.Sprint(key)}
-		if err := d.Decode(&m.value); err != nil {
-			return err
-		}
-		*o = append(*o, m)
-	}
-	return nil
-}
-
-func TestTheTableOfKeywayYAMLIsItsSchema(t *testing.T) {
-	var schema settings
-	if err := json.Unmarshal(config.Schema(), &schema); err != nil {
-		t.Fatal(err)
-	}
-	want := "| key | default | meaning |\n|---|---|---|\n" + rows(t, schema, "")
-	page := read(t, "docs/operating.md")
-	_, rest, begun := strings.Cut(page, "<!-- begin of keyway.yaml -->\n")
-	got, _, ended := strings.Cut(rest, "<!-- end of keyway.yaml -->\n")
-	if !begun || !ended || got != want {
-		t.Errorf("docs/operating.md has another table than the schema; between its marks must stand:\n%s", want)
-	}
-}
-
-// rows writes the keys of an object. Only what differs is said of a store's own cache.
-func rows(t *testing.T, s settings, path string) string {
-	out := ""
-	for _, p := range s.Properties {
-		at, key := p.value, path+p.name
-		def := "–"
-		switch {
-		case slices.Contains(s.Required, p.name):
-			def = "required"
-		case at.Default != nil:
-			def = fmt.Sprintf("`%v`", at.Default)
-		}
-		out += fmt.Sprintf("| `%s` | %s | %s |\n", key, def, strings.NewReplacer("|", "\\|", "<", "\\<").Replace(at.Description))
-		if key == "stores.NAME.cache" {
-			continue
-		}
-		out += rows(t, at, key+".")
-		if len(at.Additional) > 0 && at.Additional[0] == '{' {
-			var each settings
-			if err := json.Unmarshal(at.Additional, &each); err != nil {
-				t.Fatal(err)
-			}
-			out += rows(t, each, key+".NAME.")
-		}
 	}
 	return out
 }

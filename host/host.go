@@ -112,7 +112,7 @@ func sourceOptions(cfg *config.Config, o options) source.Options {
 		roots[i] = cfg.Abs(r)
 	}
 	cred, _ := o.environ("CREDENTIALS_DIRECTORY")
-	return source.Options{Env: o.environ, EnvPatterns: cfg.Sources.Env, FileRoots: roots, CredDir: cred, HTTPClient: httpClient()}
+	return source.Options{Env: o.environ, EnvPatterns: cfg.Sources.Env, FileRoots: roots, CredDir: cred}
 }
 
 func policyOf(c config.Cache, load time.Duration) cache.Policy {

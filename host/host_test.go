@@ -92,6 +92,25 @@ func (f fixture) refuse(t *testing.T, ref string, want sdk.Code) error {
 	return err
 }
 
+// awaitWatch returns when the store "prod" reports changes: until then the subscription's first event may come at any time
+// and have everything asked for anew.
+func (f fixture) awaitWatch(t *testing.T) {
+	t.Helper()
+	f.backend.Set("watched", "0")
+	l, err := f.Live(t.Context(), "secret://prod/watched")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Unbind()
+	f.backend.Set("watched", "1")
+	for {
+		if v, err := l.Load(); err == nil && v.Text() == "1" {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 func TestEveryFormOfReferenceGivesItsValue(t *testing.T) {
 	f := open(t, `
 stores:
@@ -206,6 +225,7 @@ func TestResolveAllReadsEachSecretOnceAndNamesEverythingMissing(t *testing.T) {
 
 func TestManyCallersOfOneMissMakeOneRead(t *testing.T) {
 	f := open(t, oneStore, nil)
+	f.awaitWatch(t)
 	f.backend.Set("k", "v")
 	release := f.backend.Hang("k")
 	var wg sync.WaitGroup
@@ -217,7 +237,7 @@ func TestManyCallersOfOneMissMakeOneRead(t *testing.T) {
 	}
 	release()
 	wg.Wait()
-	// One for the callers. The watch's first event may come in between and cause one more.
+	// One for the callers. The watch's report of the new secret may come in between and cause one more.
 	if n := f.backend.CallsOf("get", "k"); n > 2 {
 		t.Errorf("%d reads for 200 callers, want 1, and 2 at most", n)
 	}
@@ -338,13 +358,13 @@ stores:
 	if _, err := second.Check(t.Context()); err != nil {
 		t.Fatalf("Check with the right token: %v", err)
 	}
+	before := generationOf(t, f, "second")
 	boot, _ := f.Store("boot")
 	for _, name := range []string{"required", "token"} {
 		if _, err := boot.Put(t.Context(), sdk.PutRequest{Name: name, Value: sdk.SensitiveString("t2")}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	before := generationOf(t, f, "second")
 	for { // the change is reported, the store opened anew, and then its login is right again
 		_, err := second.Check(t.Context())
 		if err == nil && !generationOf(t, f, "second").Equal(before) {

@@ -74,11 +74,12 @@ var (
 	errUnread  = sdk.Errorf(sdk.Unavailable, "host: this Live has no value yet")
 )
 
-// Changes yields each newer value after the present one, and the error when there is none to serve any more. Values that
-// follow one another faster than the loop runs are coalesced to the last. It ends with ctx.
+// Changes yields each newer value than the one at the time of this call, and the error when there is none to serve any
+// more. Values that follow one another faster than the loop runs are coalesced to the last. It ends with ctx.
 func (l *Live) Changes(ctx context.Context) iter.Seq2[*Value, error] {
+	present := l.state.Load()
 	return func(yield func(*Value, error) bool) {
-		s := l.state.Load()
+		s := present
 		for s != nil {
 			select {
 			case <-ctx.Done():

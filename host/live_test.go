@@ -87,8 +87,9 @@ func TestALiveValueFollowsItsSecret(t *testing.T) {
 		t.Fatal(err)
 	}
 	next := make(chan string)
+	changes := l.Changes(t.Context())
 	go func() {
-		for v, err := range l.Changes(t.Context()) {
+		for v, err := range changes {
 			if err != nil {
 				next <- err.Error()
 				continue

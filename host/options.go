@@ -2,7 +2,6 @@ package host
 
 import (
 	"log/slog"
-	"net/http"
 	"os"
 
 	"google.golang.org/grpc"
@@ -55,6 +54,3 @@ func newOptions(opts []Option) options {
 	}
 	return o
 }
-
-// httpClient is for the host's own sources; it is never given to a provider.
-func httpClient() *http.Client { return &http.Client{Timeout: sourceTimeout} }

@@ -13,6 +13,8 @@ import (
 	"github.com/keyway-dev/keyway/host"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/example"
+	pb "github.com/keyway-dev/keyway/sdk/proto/keyway/plugin/v1"
+	"github.com/keyway-dev/keyway/sdk/serve"
 )
 
 func storeOf(t *testing.T, f fixture, name string) *host.Store {
@@ -106,7 +108,6 @@ stores:
 func TestBadNamesAndValuesNeverReachTheProvider(t *testing.T) {
 	f := open(t, oneStore, nil)
 	s := storeOf(t, f, "prod")
-	before := f.backend.Calls()
 	for _, r := range []sdk.PutRequest{
 		{Name: "", Value: sdk.SensitiveString("v")},
 		{Name: "a/../b", Value: sdk.SensitiveString("v")},
@@ -118,8 +119,8 @@ func TestBadNamesAndValuesNeverReachTheProvider(t *testing.T) {
 			t.Errorf("Put(%q, %d bytes): %v, want invalid argument", r.Name, r.Value.Len(), err)
 		}
 	}
-	if n := f.backend.Calls() - before; n != 0 {
-		t.Errorf("%d calls reached the provider, want 0", n)
+	if n := f.backend.CallsOf("put", ""); n != 0 {
+		t.Errorf("%d writes reached the provider, want 0", n)
 	}
 }
 
@@ -183,13 +184,12 @@ func TestThrottlingStopsCallsUntilTheBackendsTime(t *testing.T) {
 	err.RetryAfter = time.Hour
 	f.backend.Fail("k", err)
 	f.refuse(t, "secret://prod/k", sdk.ResourceExhausted)
-	before := f.backend.Calls()
 	got := f.refuse(t, "secret://prod/other", sdk.ResourceExhausted)
 	if e, ok := errors.AsType[*sdk.Error](got); !ok || e.RetryAfter < 59*time.Minute {
 		t.Errorf("the error does not say how long: %v", got)
 	}
-	if n := f.backend.Calls() - before; n != 0 {
-		t.Errorf("%d calls reached a backend that asked to wait, want 0", n)
+	if n := f.backend.CallsOf("get", "other"); n != 0 {
+		t.Errorf("%d reads reached a backend that asked to wait, want 0", n)
 	}
 }
 
@@ -232,5 +232,26 @@ func TestEvictionNeverFailsARead(t *testing.T) {
 	}
 	if open > 3 {
 		t.Errorf("%d stores are open after %d reads, want at most 3", open, reads.Load())
+	}
+}
+
+// The net under everything: a plugin that has lost its memory.
+func TestAHandleThatThePluginForgotIsOpenedAnew(t *testing.T) {
+	b := example.NewBackend()
+	b.Set("k", "v")
+	conn, stop := serve.Pipe(b.Plugin())
+	defer stop()
+	f, err := tryOpen(t, b, oneStore, nil, host.WithProvider("example", conn))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := storeOf(t, f, "prod")
+	for i := 1; i <= 3; i++ {
+		if _, err := pb.NewPluginClient(conn).Close(t.Context(), &pb.CloseRequest{Store: fmt.Sprintf("prod~%d", i)}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Get(t.Context(), "k", ""); err != nil {
+			t.Errorf("a read on a handle that was closed behind the host's back: %v", err)
+		}
 	}
 }

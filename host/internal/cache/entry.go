@@ -195,10 +195,11 @@ func (e *Entry[V]) visit(now int64) {
 	}
 }
 
-// set makes s the answer and tells the live values. e.mu is held.
+// set makes s the answer. The live values hear of it first: whoever has seen the answer finds them up to date. e.mu is
+// held.
 func (e *Entry[V]) set(s *state[V]) {
-	e.state.Store(s)
 	for _, f := range e.subs {
 		f(s.answer())
 	}
+	e.state.Store(s)
 }

@@ -11,14 +11,20 @@ type Flight[V any] struct {
 	err      error
 }
 
-// Begin joins the load that is under way, or begins one: then mine is true and the caller must Finish it.
+// Begin joins the load that is under way, or begins one: then mine is true and the caller must Finish it. The answer of a
+// load that ended since the caller looked is given as a flight that has landed.
 func (e *Entry[V]) Begin() (f *Flight[V], mine bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if v, err, ok := e.Fresh(); ok {
+		f := &Flight[V]{e: e, done: make(chan struct{}), value: v, err: err}
+		close(f.done)
+		return f, false
+	}
 	return e.begin()
 }
 
-// begin is Begin with e.mu held.
+// begin joins or begins a load, whatever the present answer. e.mu is held.
 func (e *Entry[V]) begin() (*Flight[V], bool) {
 	if e.flight != nil {
 		return e.flight, false

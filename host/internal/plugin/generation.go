@@ -151,6 +151,8 @@ func (g *Generation) lost() bool {
 	select {
 	case <-g.gone:
 		return true
+	case <-g.Done(): // a moment before gone
+		return true
 	default:
 		return false
 	}

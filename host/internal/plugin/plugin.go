@@ -64,7 +64,7 @@ type patience struct{ lifeline, terminate time.Duration }
 const (
 	defaultStartTimeout = 10 * time.Second
 	describeTimeout     = 10 * time.Second
-	maxDescription      = 1 << 20   // bytes that --describe may print
+	maxDescription      = 1 << 20 // bytes that --describe may print
 )
 
 // NewCatalog returns the catalog of opts.Dir. Nothing is read or started yet.

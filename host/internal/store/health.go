@@ -43,7 +43,8 @@ func (h *health) reason() error {
 	return h.err
 }
 
-// refuse answers for an unreachable backend, except for the one probe of each interval.
+// refuse answers for an unreachable backend, except for the one probe of each interval. Its error holds the failure of
+// another call, and says so.
 func (h *health) refuse() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -54,7 +55,7 @@ func (h *health) refuse() error {
 		h.probe = now.Add(h.backoff)
 		return nil
 	}
-	return h.err
+	return sdk.Errorf(sdk.CodeOf(h.err), "not asked, since the backend cannot be reached: %w", h.err)
 }
 
 func (h *health) throttle(d time.Duration) {

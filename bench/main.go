@@ -44,7 +44,7 @@ func measure(ctx context.Context, only string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	b := &bench{bin: dir}
 	for name, pkg := range map[string]string{"vault": "./plugins/vault", "local": "./plugins/local", "example": "./sdk/example/plugin",
 		"floor": "./bench/floor", "keyway": "./host/cmd/keyway"} {

@@ -28,12 +28,6 @@ const (
 	parallel = 128 // what the host allows one ResolveAll
 )
 
-// nanoseconds adds a row for a time per operation, given in picoseconds, against a bound in nanoseconds.
-func (b *bench) nanoseconds(what string, ps time.Duration, goal float64) {
-	ns := float64(ps) / 1000
-	b.rows = append(b.rows, row{what: what, ours: fmt.Sprintf("%.1f ns", ns), goal: fmt.Sprintf("<= %.0f ns", goal), met: ns <= goal})
-}
-
 // distant is a KV v1 server at a distance: every read takes the latency.
 type distant struct {
 	*httptest.Server

@@ -74,7 +74,7 @@ func TestBindNamesEveryFieldThatFailsAndBindsTheRest(t *testing.T) {
 		t.Errorf("Load of a Live that could not be bound: %v, want failed precondition", err)
 	}
 	type byValue struct{ L host.Live }
-	if err := f.Bind(t.Context(), &byValue{}); !errors.Is(err, sdk.InvalidArgument) { //nolint:govet // the mistake under test
+	if err := f.Bind(t.Context(), &byValue{}); !errors.Is(err, sdk.InvalidArgument) {
 		t.Errorf("Bind of a Live by value: %v, want invalid argument", err)
 	}
 }

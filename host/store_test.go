@@ -26,13 +26,11 @@ func storeOf(t *testing.T, f fixture, name string) *host.Store {
 	return s
 }
 
-func put(t *testing.T, s *host.Store, r sdk.PutRequest) string {
+func put(t *testing.T, s *host.Store, r sdk.PutRequest) {
 	t.Helper()
-	out, err := s.Put(t.Context(), r)
-	if err != nil {
+	if _, err := s.Put(t.Context(), r); err != nil {
 		t.Fatalf("Put(%q): %v", r.Name, err)
 	}
-	return out.Version
 }
 
 func TestAWriteIsSeenByTheNextReadThroughTheCache(t *testing.T) {
@@ -67,7 +65,10 @@ func TestRotateReadsBackAndLosesToNobody(t *testing.T) {
 		t.Errorf("Rotate: %v, want the new value", err)
 	}
 	n := 0
-	for range s.Versions(t.Context(), "k") {
+	for _, err := range s.Versions(t.Context(), "k") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		n++
 	}
 	if n != 2 {
@@ -184,7 +185,7 @@ func TestThrottlingStopsCallsUntilTheBackendsTime(t *testing.T) {
 	err.RetryAfter = time.Hour
 	f.backend.Fail("k", err)
 	f.refuse(t, "secret://prod/k", sdk.ResourceExhausted)
-	got := f.refuse(t, "secret://prod/other", sdk.ResourceExhausted)
+	got := f.refusal(t, "secret://prod/other", sdk.ResourceExhausted)
 	if e, ok := errors.AsType[*sdk.Error](got); !ok || e.RetryAfter < 59*time.Minute {
 		t.Errorf("the error does not say how long: %v", got)
 	}

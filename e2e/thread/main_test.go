@@ -36,7 +36,7 @@ func run(m *testing.M) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder
+	defer os.RemoveAll(dir)
 	bin = dir
 	for name, pkg := range map[string]string{"keyway": "host/cmd/keyway", "vault": "plugins/vault", "local": "plugins/local",
 		"example": "sdk/example/plugin", "gateway": "examples/gateway"} {

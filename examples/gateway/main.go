@@ -52,7 +52,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer h.Close(context.WithoutCancel(ctx)) //nolint:errcheck // the process ends
+	defer h.Close(context.WithoutCancel(ctx))
 	var r routes
 	text, err := os.ReadFile("routes.yaml")
 	if err := errors.Join(err, yaml.Unmarshal(text, &r)); err != nil {

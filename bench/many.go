@@ -70,10 +70,6 @@ func (d *distant) store(more string) string {
 func (b *bench) many(ctx context.Context) error {
 	d := newDistant()
 	defer d.Close()
-	client, err := d.client()
-	if err != nil {
-		return err
-	}
 	refs := make([]string, 1000)
 	for i := range refs {
 		refs[i] = fmt.Sprintf("secret://s/n%d", i)
@@ -94,6 +90,10 @@ func (b *bench) many(ctx context.Context) error {
 		return err
 	}
 	floor := func(ctx context.Context) error {
+		client, err := d.client() // a new one, as the host is: both begin without a connection
+		if err != nil {
+			return err
+		}
 		var wg sync.WaitGroup
 		places := make(chan struct{}, parallel)
 		var failed atomic.Pointer[error]

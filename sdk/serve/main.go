@@ -15,11 +15,11 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
+	"github.com/keyway-dev/keyway/internal/peer"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/internal/wire"
 	pb "github.com/keyway-dev/keyway/sdk/proto/keyway/plugin/v1"
 	"github.com/keyway-dev/keyway/sdk/serve/internal/early"
-	"github.com/keyway-dev/keyway/sdk/serve/internal/peer"
 )
 
 // Main is the whole main of a plugin. It does not return.
@@ -112,10 +112,16 @@ func hostOnly() ([]grpc.ServerOption, error) {
 	switch {
 	case os.Getenv("PLUGIN_CLIENT_CERT") != "":
 		return nil, nil
-	case !peer.Supported:
+	case !peer.Known:
 		return nil, sdk.Errorf(sdk.Unimplemented, "this system does not tell who connects to a socket; the host must use AutoMTLS")
 	}
-	return []grpc.ServerOption{grpc.Creds(peer.Only(peer.Identity{PID: os.Getppid(), UID: os.Getuid()}))}, nil
+	host := peer.Identity{PID: os.Getppid(), UID: os.Getuid()}
+	return []grpc.ServerOption{grpc.Creds(peer.New(func(id peer.Identity) error {
+		if id != host {
+			return fmt.Errorf("process %d of user %d is not the host, process %d of user %d", id.PID, id.UID, host.PID, host.UID)
+		}
+		return nil
+	}))}, nil
 }
 
 // untilEOF calls end when the reader ends: the host is gone, or wants us to go.

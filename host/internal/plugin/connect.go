@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
-	"github.com/keyway-dev/keyway/host/internal/plugin/peer"
+	"github.com/keyway-dev/keyway/internal/peer"
 	"github.com/keyway-dev/keyway/sdk/dial"
 )
 

@@ -45,6 +45,18 @@ func TestTheClientLearnsWhoListens(t *testing.T) {
 	}
 }
 
+func TestTheServerLearnsWhoDials(t *testing.T) {
+	_, accepted := pair(t)
+	var seen Identity
+	c := New(func(id Identity) error { seen = id; return nil })
+	if _, _, err := c.ServerHandshake(accepted); err != nil {
+		t.Errorf("ServerHandshake: %v", err)
+	}
+	if want := (Identity{PID: os.Getpid(), UID: os.Geteuid()}); seen != want {
+		t.Errorf("peer %+v, want %+v", seen, want)
+	}
+}
+
 func TestARefusedPeerIsDropped(t *testing.T) {
 	dialed, accepted := pair(t)
 	stranger := errors.New("a stranger")

@@ -1,5 +1,5 @@
-// Package peer tells which process is at the other end of a Unix socket, as gRPC transport credentials. They stand in for
-// TLS: the kernel vouches for the peer, and nobody else can read a Unix socket.
+// Package peer tells which process is at the other end of a Unix socket, as gRPC transport credentials for both ends. They
+// stand in for TLS: the kernel vouches for the peer, and nobody else can read a Unix socket.
 package peer
 
 import (
@@ -11,13 +11,10 @@ import (
 	"google.golang.org/grpc/credentials"
 )
 
-// Identity is what the kernel says about the process that listens.
-type Identity struct {
-	PID int
-	UID int
-}
+// Identity is what the kernel says about the process at the other end.
+type Identity struct{ PID, UID int }
 
-// New returns a client's credentials that accept a server only if check does.
+// New returns credentials that accept a peer only if check does, and drop everybody else before the first byte.
 func New(check func(Identity) error) credentials.TransportCredentials { return &kernel{check} }
 
 type kernel struct{ check func(Identity) error }
@@ -27,6 +24,14 @@ type authInfo struct{ credentials.CommonAuthInfo }
 func (authInfo) AuthType() string { return "peer" }
 
 func (k *kernel) ClientHandshake(_ context.Context, _ string, raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return k.handshake(raw)
+}
+
+func (k *kernel) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return k.handshake(raw)
+}
+
+func (k *kernel) handshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	u, ok := raw.(*net.UnixConn)
 	if !ok {
 		return nil, nil, fmt.Errorf("peer: %T is not a Unix socket", raw)
@@ -39,10 +44,6 @@ func (k *kernel) ClientHandshake(_ context.Context, _ string, raw net.Conn) (net
 		return nil, nil, errors.Join(err, raw.Close())
 	}
 	return raw, authInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity}}, nil
-}
-
-func (k *kernel) ServerHandshake(net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.New("peer: these credentials are for a client")
 }
 
 func (k *kernel) Info() credentials.ProtocolInfo {

@@ -21,7 +21,6 @@ import (
 	"github.com/keyway-dev/keyway/host/config"
 )
 
-// routes is the gateway's own file. A Live is text in the file and a value in the program.
 type routes struct {
 	Listen string   `yaml:"listen"`
 	Routes []*route `yaml:"routes"`
@@ -31,7 +30,7 @@ type route struct {
 	Path     string     `yaml:"path"`     // what the route answers: "/openai/"
 	Upstream string     `yaml:"upstream"` // where it goes: "https://api.openai.com/v1/"
 	Header   string     `yaml:"header"`   // which header carries the key: "Authorization"
-	Key      *host.Live `yaml:"key"`      // "Bearer ${secret://prod/openai#/key}"
+	Key      *host.Live `yaml:"key"`      // text in the file, a value in the program: "Bearer ${secret://prod/openai#/key}"
 }
 
 func main() {
@@ -84,8 +83,7 @@ func run(ctx context.Context) error {
 	return <-finished // requests that were running
 }
 
-// RoundTrip sends a request upstream with the key that is current now. An upstream that refuses it makes Keyway look for a
-// newer one, for the requests that follow.
+// RoundTrip sends a request with the key that is current now, and has Keyway look for a newer one when that is refused.
 func (rt *route) RoundTrip(r *http.Request) (*http.Response, error) {
 	key, err := rt.Key.Load()
 	if err != nil {

@@ -43,14 +43,13 @@ func (h *Host) bindAll(ctx context.Context, places []place) error {
 		bindings[p.live.ref] = b
 		p.live.follow(b)
 	}
-	h.fetch(ctx, bindings)
+	answers := h.fetch(ctx, bindings)
 	for _, p := range places {
 		b := bindings[p.live.ref]
 		if b == nil {
 			continue
 		}
-		// The read finds what fetch brought, and joins a load that goes on past ctx.
-		if _, err := b.get(ctx); err != nil {
+		if _, err := answers.of(ctx, b); err != nil {
 			failed = append(failed, at(p, err))
 		}
 	}

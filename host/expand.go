@@ -19,14 +19,26 @@ func (h *Host) Expand(ctx context.Context, tree any) (any, error) {
 		}
 		return text
 	})
-	h.fetch(ctx, h.bindable(texts))
+	bindings := h.bindable(texts)
+	answers := h.fetch(ctx, bindings)
 	var failed []error
 	out := copyTree(tree, "", func(path, text string) string {
-		s, err := h.expandText(ctx, text)
+		if !hasReference(text) {
+			return literal(text)
+		}
+		b, err := bindings[text], error(nil)
+		if b == nil {
+			_, err = h.bind(text) // why it does not parse
+		}
+		var v *Value
+		if err == nil {
+			v, err = answers.of(ctx, b)
+		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", path, err))
+			return ""
 		}
-		return s
+		return string(v.Reveal())
 	})
 	if len(failed) > 0 {
 		return nil, errors.Join(failed...)
@@ -57,17 +69,6 @@ func hasReference(text string) bool {
 		}
 	}
 	return false
-}
-
-func (h *Host) expandText(ctx context.Context, text string) (string, error) {
-	if !hasReference(text) {
-		return literal(text), nil
-	}
-	v, err := h.Resolve(ctx, text)
-	if err != nil {
-		return "", err
-	}
-	return string(v.Reveal()), nil
 }
 
 // literal is a text without references, with "$${" unescaped.

@@ -389,3 +389,36 @@ func generationOf(t *testing.T, f fixture, store string) time.Time {
 	t.Fatalf("no store %s", store)
 	return time.Time{}
 }
+
+func TestOnePassAsksOnceForWhatFails(t *testing.T) {
+	f := open(t, oneStore, nil)
+	f.awaitWatch(t)
+	for _, n := range []string{"a", "b", "c"} {
+		f.backend.Fail(n, sdk.Errorf(sdk.Unavailable, "down"))
+	}
+	_, err := f.ResolveAll(t.Context(), "secret://prod/a", "secret://prod/b", "x ${secret://prod/c}", "secret://prod/a#/p")
+	if !host.Retryable(err) {
+		t.Errorf("ResolveAll: %v, want what a retry may mend", err)
+	}
+	for _, n := range []string{"a", "b", "c"} {
+		if calls := f.backend.CallsOf("get", n) + f.backend.CallsOf("get_batch", n); calls != 1 {
+			t.Errorf("%d reads of %s, want 1", calls, n)
+		}
+	}
+}
+
+func TestOnePassOverAHangingBackendEndsWithItsCaller(t *testing.T) {
+	f := open(t, oneStore, nil)
+	var refs []string
+	for i := range 50 {
+		name := "n" + strings.Repeat("x", i)
+		defer f.backend.Hang(name)()
+		refs = append(refs, "secret://prod/"+name)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	got, err := f.ResolveAll(ctx, refs...)
+	if len(got) != 0 || !errors.Is(err, sdk.DeadlineExceeded) {
+		t.Errorf("%d values, %v; want none and the caller's deadline", len(got), err)
+	}
+}

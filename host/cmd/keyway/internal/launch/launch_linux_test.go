@@ -27,6 +27,9 @@ const roleVariable = "KEYWAY_LAUNCH_TEST"
 func TestMain(m *testing.M) {
 	switch os.Getenv(roleVariable) {
 	case "":
+		// Under nohup, or behind a shell's &, some signals are ignored, and programs that we start would inherit that. What
+		// we catch they get as it is by default.
+		signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT)
 		os.Exit(m.Run())
 	case "launcher":
 		launcher()

@@ -307,3 +307,18 @@ func BenchmarkFresh(b *testing.B) {
 		_, _, _ = e.Fresh()
 	}
 }
+
+func TestALiveValueWithoutAnAnswerTakesAnObsoleteOneMeanwhile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{err: sdk.Errorf(sdk.NotFound, "absent"), hang: true}
+		e := open(t, 0).Entry("k", &policy, o.load)
+		var got error
+		defer e.Subscribe(func(_ string, err error) { got = err })()
+		f, _ := e.Begin()
+		e.Invalidate() // another load begins, and hangs
+		f.Finish(Loaded[string]{}, sdk.Errorf(sdk.NotFound, "absent"))
+		if !errors.Is(got, sdk.NotFound) {
+			t.Errorf("the live value heard %v, want not found", got)
+		}
+	})
+}

@@ -45,8 +45,8 @@ func (f *Flight[V]) Finish(l Loaded[V], err error) {
 	e.mu.Lock()
 	f.value, f.err = l.Value, err
 	closing := e.c.ctx.Err() != nil // live values keep their last answer
-	// A live value that has none yet takes an obsolete one: its newer load is under way.
-	useless := f.obsolete && (err != nil || e.pins.Load() == 0 || e.state.Load() != nil)
+	// A live value that has no answer yet takes an obsolete one: its newer load is under way.
+	useless := f.obsolete && (e.pins.Load() == 0 || e.state.Load() != nil)
 	switch {
 	case useless || !kept || closing && err != nil:
 	case err == nil:

@@ -28,7 +28,7 @@ type Settings struct {
 // TLS says whom to trust and what to show. Texts are PEM.
 type TLS struct {
 	CA         string        `json:"ca" doc:"Certificates to trust instead of the system's, as PEM text."`
-	CAFile     string        `json:"ca_file" keyway:"operator" doc:"A file of them, read when the store opens."`
+	CAFile     string        `json:"ca_file" keyway:"operator,path" doc:"A file of them, read when the store opens."`
 	Cert       string        `json:"cert" doc:"Client certificate with its chain, as PEM text."`
 	Key        sdk.Sensitive `json:"key" doc:"Its private key, as PEM text."`
 	ServerName string        `json:"server_name" doc:"Name in the server's certificate, if it is not the address's."`
@@ -53,8 +53,8 @@ type AppRole struct {
 type Cert struct {
 	Mount    string `json:"mount" default:"cert" doc:"Mount of the auth method."`
 	Role     string `json:"role" env:"HCP_VAULT_CERT_ROLE" doc:"Role to ask for; empty: any that fits."`
-	CertFile string `json:"cert_file" keyway:"operator" env:"HCP_VAULT_CLIENT_CERT" doc:"File of the certificate, PEM; empty: tls.cert and tls.key."`
-	KeyFile  string `json:"key_file" keyway:"operator" env:"HCP_VAULT_CLIENT_KEY" doc:"File of its private key, PEM."`
+	CertFile string `json:"cert_file" keyway:"operator,path" env:"HCP_VAULT_CLIENT_CERT" doc:"File of the certificate, PEM; empty: tls.cert and tls.key."`
+	KeyFile  string `json:"key_file" keyway:"operator,path" env:"HCP_VAULT_CLIENT_KEY" doc:"File of its private key, PEM."`
 }
 
 // Token is a login that was made elsewhere.
@@ -64,7 +64,7 @@ type Token struct {
 
 // TokenFile is a login that somebody else keeps fresh.
 type TokenFile struct {
-	Path string `json:"path" keyway:"required,operator" doc:"The file, read at each login." example:"/run/vault/token"`
+	Path string `json:"path" keyway:"required,operator,path" doc:"The file, read at each login." example:"/run/vault/token"`
 }
 
 // Validate checks what no tag can say.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -112,6 +113,27 @@ func TestManifestKnowsLiteLLMsNames(t *testing.T) {
 	} {
 		if compat[key] != want {
 			t.Errorf("compat %s is %q, want %q", key, compat[key], want)
+		}
+	}
+}
+
+// A plugin runs in a folder of its own, so the host makes the relative paths absolute that the schema tells it of.
+func TestTheHostKnowsWhichSettingsAreFiles(t *testing.T) {
+	var schema any
+	if err := json.Unmarshal(plugin().Manifest().Schema, &schema); err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []string{"tls.ca_file", "auth.cert.cert_file", "auth.cert.key_file", "auth.token_file.path"} {
+		s, ok := schema, true
+		for k := range strings.SplitSeq(at, ".") {
+			object, _ := s.(map[string]any)
+			properties, _ := object["properties"].(map[string]any)
+			if s, ok = properties[k]; !ok {
+				t.Fatalf("the schema has no %s", at)
+			}
+		}
+		if object, _ := s.(map[string]any); object["format"] != "path" {
+			t.Errorf("%s has the format %v, want path", at, object["format"])
 		}
 	}
 }

@@ -110,6 +110,18 @@ k.yaml:8:1 namme: unknown key; did you mean "name"?`
 	}
 }
 
+func TestBesideTheProblemsIsWhatCouldBeRead(t *testing.T) {
+	c, err := Parse("k.yaml", []byte(store("provider: x\nacess: read\nsettings: {a: b}")))
+	if err == nil || c == nil || c.Stores["prod"].Provider != "x" || c.Stores["prod"].Settings["a"] != "b" {
+		t.Errorf("with an unknown key: %+v, %v; want the store and the problem", c, err)
+	}
+	for _, file := range []string{"", "- a\n", "a: [\n", "version: 1\nname: &a [" + strings.Repeat("[", maxDepth+1)} {
+		if c, err := Parse("k.yaml", []byte(file)); err == nil || c != nil && len(c.Stores) > 0 {
+			t.Errorf("%.20q: %+v, %v; want no stores and the problem", file, c, err)
+		}
+	}
+}
+
 func TestCyclesThroughOtherWays(t *testing.T) {
 	for name, file := range map[string]string{
 		"default store":   "version: 1\nstores: {prod: {provider: x, settings: {t: os.environ/T}}}\nreferences: {default_store: prod}\n",

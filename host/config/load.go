@@ -21,6 +21,9 @@ const maxFile = 1 << 20
 
 // Load reads and checks a file. Every problem of it comes at once, as an [*Error]; so does a file that cannot be read. The
 // file is read once, whole, so that it may be replaced by a rename at any time.
+//
+// Beside an error there may be a configuration of what could be read, else nil. It is for finding still more problems
+// ([Config.CheckSettings]) and for nothing else: what was at fault in it has its zero value.
 func Load(file string) (*Config, error) {
 	data, err := readFile(file)
 	if err != nil {
@@ -64,10 +67,7 @@ func Parse(file string, data []byte) (*Config, error) {
 			problems = append(problems, p)
 		}
 	}
-	if err := NewError(problems...); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, NewError(problems...)
 }
 
 // Abs makes a path of the file absolute: relative ones are against the file's folder, or the working directory for a

@@ -39,11 +39,11 @@ func (a *app) configCommand() *cobra.Command {
 }
 
 func (a *app) configCheck(ctx context.Context, online bool) error {
-	cfg, err := a.config()
-	if err != nil {
+	cfg, err := a.configToCheck()
+	if cfg == nil {
 		return err
 	}
-	if err := a.checkSettings(ctx, cfg); err != nil {
+	if err := a.checkAll(ctx, cfg, err); err != nil {
 		return err
 	}
 	if online {
@@ -52,6 +52,25 @@ func (a *app) configCheck(ctx context.Context, online bool) error {
 	return a.print(map[string]any{"file": cfg.File, "ok": true, "stores": len(cfg.Stores)}, func(w io.Writer) {
 		fmt.Fprintf(w, "%s is correct; its stores: %s\n", cfg.File, dash(strings.Join(sortedStores(cfg), ", ")))
 	})
+}
+
+// checkAll adds the faults of the stores' settings to those that were found in the file, if any: what could not be read needs
+// no second complaint.
+func (a *app) checkAll(ctx context.Context, cfg *config.Config, inFile error) error {
+	var found, more *config.Error
+	if !errors.As(a.checkSettings(ctx, cfg), &more) {
+		return inFile
+	}
+	if !errors.As(inFile, &found) {
+		return more
+	}
+	problems := slices.Clone(found.Problems)
+	for _, p := range more.Problems {
+		if !slices.ContainsFunc(found.Problems, func(q config.Problem) bool { return q.Path == p.Path }) {
+			problems = append(problems, p)
+		}
+	}
+	return config.NewError(problems...)
 }
 
 // checkSettings holds the settings of every store against what its plugin says of itself. The plugins are described, not

@@ -37,18 +37,24 @@ func (a *app) configPath() (file string, asked bool) {
 
 // config loads the configuration.
 func (a *app) config() (*config.Config, error) {
-	file, asked := a.configPath()
-	cfg, err := config.Load(file)
+	cfg, err := a.configToCheck()
 	if err != nil {
-		if _, missing := os.Stat(file); errors.Is(missing, fs.ErrNotExist) && !asked {
-			return nil, sdk.Errorf(sdk.InvalidArgument, "there is no %s here; write one (keyway config schema tells the keys), or name it with --config", file)
-		}
 		return nil, err
 	}
-	if dir := a.pluginsAsked(); dir != "" {
+	return cfg, nil
+}
+
+// configToCheck loads the configuration, and beside the error gives what could be read of it: as config.Load.
+func (a *app) configToCheck() (*config.Config, error) {
+	file, asked := a.configPath()
+	cfg, err := config.Load(file)
+	if _, missing := os.Stat(file); err != nil && errors.Is(missing, fs.ErrNotExist) && !asked {
+		return nil, sdk.Errorf(sdk.InvalidArgument, "there is no %s here; write one (keyway config schema tells the keys), or name it with --config", file)
+	}
+	if dir := a.pluginsAsked(); dir != "" && cfg != nil {
 		cfg.Plugins.Dir = dir
 	}
-	return cfg, nil
+	return cfg, err
 }
 
 // configIfAny is config, or nil where there is no file and nobody asked for one.

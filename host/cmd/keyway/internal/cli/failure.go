@@ -136,9 +136,17 @@ func (a *app) report(err error) {
 		}
 		a.say("%v: %v", code, e)
 	}
-	if hint := hints[codeOf(err)]; hint != "" && !isSome(err) && !isStart(err) {
+	if hint := hintOf(err); hint != "" && !isSome(err) && !isStart(err) {
 		a.say("hint: %s", hint)
 	}
+}
+
+// hintOf is the error's own hint, else that of its code.
+func hintOf(err error) string {
+	if h, ok := errors.AsType[*hinted](err); ok {
+		return h.hint
+	}
+	return hints[codeOf(err)]
 }
 
 func isSome(err error) bool  { var s *someError; return errors.As(err, &s) }
@@ -150,6 +158,8 @@ func split(err error) []error {
 	case *failure:
 		return split(e.error)
 	case *setupError:
+		return split(e.error)
+	case *hinted:
 		return split(e.error)
 	case *config.Error:
 		out := make([]error, len(e.Problems))
@@ -193,10 +203,10 @@ type errorJSON struct {
 func (a *app) reportJSON(err error) {
 	parts := split(err)
 	top := one(err)
-	top.Code, top.Hint = word(codeOf(err)), hints[codeOf(err)]
+	top.Code, top.Hint = word(codeOf(err)), hintOf(err)
 	if len(parts) == 1 {
 		top = one(parts[0])
-		top.Code, top.Hint = word(codeOf(err)), hints[codeOf(err)]
+		top.Code, top.Hint = word(codeOf(err)), hintOf(err)
 	} else {
 		for _, p := range parts {
 			top.Errors = append(top.Errors, one(p))

@@ -9,6 +9,7 @@ import (
 
 	"github.com/keyway-dev/keyway/host"
 	"github.com/keyway-dev/keyway/host/refs"
+	"github.com/keyway-dev/keyway/sdk"
 )
 
 func (a *app) getCommand() *cobra.Command {
@@ -28,7 +29,8 @@ version, unless --reveal is given; so does -o json.`,
 }
 
 func (a *app) get(ctx context.Context, ref string, reveal bool) error {
-	if _, err := refs.Parse(ref); err != nil {
+	parsed, err := refs.Parse(ref)
+	if err != nil {
 		return err
 	}
 	h, err := a.openFor(ctx, ref)
@@ -37,6 +39,9 @@ func (a *app) get(ctx context.Context, ref string, reveal bool) error {
 	}
 	defer a.shut(h)
 	v, err := h.Resolve(ctx, ref)
+	if sdk.CodeOf(err) == sdk.NotFound && refs.IsSource(parsed.Store) {
+		return &hinted{err, whereToLook([]string{parsed.Store})}
+	}
 	if err != nil {
 		return err
 	}

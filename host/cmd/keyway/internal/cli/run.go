@@ -190,7 +190,7 @@ func (a *app) resolveAll(ctx context.Context, cfg *config.Config, w *wanted) (ma
 		return nil, "", err
 	}
 	defer a.shut(h)
-	values, err := w.resolve(ctx, h)
+	values, err := w.resolve(ctx, h, cfg)
 	if err != nil {
 		return nil, "", err
 	}

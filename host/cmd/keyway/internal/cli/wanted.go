@@ -2,13 +2,13 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"os"
 	"runtime"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/keyway-dev/keyway/host"
+	"github.com/keyway-dev/keyway/host/config"
 	"github.com/keyway-dev/keyway/host/litellm"
 	"github.com/keyway-dev/keyway/host/refs"
 	"github.com/keyway-dev/keyway/sdk"
@@ -73,7 +73,7 @@ func (w *wanted) environ(name string) (string, bool) {
 
 // resolve reads everything in one pass. The error joins all that is required and cannot be had; what is optional may be
 // absent.
-func (w *wanted) resolve(ctx context.Context, h *host.Host) (map[string]sdk.Sensitive, error) {
+func (w *wanted) resolve(ctx context.Context, h *host.Host, cfg *config.Config) (map[string]sdk.Sensitive, error) {
 	lives := make(map[string]*host.Live, len(w.list))
 	for _, x := range w.list {
 		if lives[x.text] == nil {
@@ -82,7 +82,7 @@ func (w *wanted) resolve(ctx context.Context, h *host.Host) (map[string]sdk.Sens
 	}
 	whole := h.Bind(ctx, lives) // each Live tells its own error
 	values := map[string]sdk.Sensitive{}
-	var failed []error
+	var failed []unresolved
 	for _, x := range w.list {
 		v, err := lives[x.text].Load()
 		if err == nil {
@@ -94,24 +94,13 @@ func (w *wanted) resolve(ctx context.Context, h *host.Host) (map[string]sdk.Sens
 		case err == nil:
 			values[x.name] = v.Sensitive
 		case x.required || !absent(err):
-			failed = append(failed, sdk.Errorf(sdk.CodeOf(err), "%s (%s): %w", x.name, strings.Join(x.places, ", "), err))
+			failed = append(failed, unresolved{x, err})
 		}
 	}
 	if len(failed) > 0 {
-		failed = append(failed, sdk.Errorf(sdk.CodeOf(errors.Join(failed...)), "%d of %d references cannot be resolved; the program is not started", len(failed), len(w.list)))
-		return nil, errors.Join(failed...)
+		return nil, w.unresolvable(failed, cfg)
 	}
 	return values, nil
-}
-
-// absent tells that a store has no such secret for us, which an optional name may lack. A store that does not answer is
-// another matter: the secret may be there.
-func absent(err error) bool {
-	switch sdk.CodeOf(err) {
-	case sdk.NotFound, sdk.FailedPrecondition, sdk.PermissionDenied, sdk.InvalidArgument, sdk.Unimplemented:
-		return true
-	}
-	return false
 }
 
 // check refuses a value that an environment cannot hold.

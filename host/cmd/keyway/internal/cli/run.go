@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -67,7 +68,8 @@ exit code 125. Variables that hold credentials of the stores themselves are not 
 	return cmd
 }
 
-// prepare resolves everything and writes the private copy. The plugins have ended when it returns.
+// prepare resolves everything and writes the private copy. The plugins end when the program has started, which so need not wait
+// for them. cleanup, which is never nil, ends them where it has not, and removes the copy.
 func (a *app) prepare(ctx context.Context, o runOptions, args []string) (p launch.Program, cleanup func(), err error) {
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
@@ -94,18 +96,19 @@ func (a *app) prepare(ctx context.Context, o runOptions, args []string) (p launc
 	if cfg, err = a.effective(cfg, t, wanted); err != nil {
 		return p, cleanup, err
 	}
-	values, summary, err := a.resolveAll(ctx, cfg, wanted)
+	values, summary, stop, err := a.resolveAll(ctx, cfg, wanted)
 	if err != nil {
-		return p, cleanup, err
+		return p, stop, err
 	}
 	if o.verbose {
 		a.say("%d references resolved in %d ms%s", len(values), time.Since(begin).Milliseconds(), summary)
 	}
-	p = launch.Program{Args: slices.Clone(args), Env: environment(os.Environ(), cfg, t, values)}
+	p = launch.Program{Args: slices.Clone(args), Env: environment(os.Environ(), cfg, t, values), Started: stop}
 	if t == nil {
-		return p, cleanup, nil
+		return p, stop, nil
 	}
-	file, cleanup, err := privateCopy(t, values)
+	file, remove, err := privateCopy(t, values)
+	cleanup = func() { stop(); remove() }
 	for i := range p.Args {
 		p.Args[i] = strings.ReplaceAll(p.Args[i], copyMark, file)
 	}
@@ -180,19 +183,19 @@ func (a *app) effective(base *config.Config, t *litellm.Translation, w *wanted) 
 	return only(cfg, stores...), errors.Join(failed...)
 }
 
-// resolveAll reads everything that is wanted through a host that lives no longer than that.
-func (a *app) resolveAll(ctx context.Context, cfg *config.Config, w *wanted) (map[string]sdk.Sensitive, string, error) {
+// resolveAll reads everything that is wanted. stop, which is never nil, ends the host that it took; it may be called again.
+func (a *app) resolveAll(ctx context.Context, cfg *config.Config, w *wanted) (values map[string]sdk.Sensitive, summary string, stop func(), err error) {
+	stop = func() {}
 	if len(w.list) == 0 {
-		return nil, "", nil
+		return nil, "", stop, nil
 	}
 	h, err := a.open(ctx, cfg, host.WithEnviron(w.environ))
 	if err != nil {
-		return nil, "", err
+		return nil, "", stop, err
 	}
-	defer a.shut(h)
-	values, err := w.resolve(ctx, h, cfg)
-	if err != nil {
-		return nil, "", err
+	stop = sync.OnceFunc(func() { a.shut(h) })
+	if values, err = w.resolve(ctx, h, cfg); err != nil {
+		return nil, "", stop, err
 	}
 	for _, x := range w.list {
 		v, ok := values[x.name]
@@ -200,11 +203,10 @@ func (a *app) resolveAll(ctx context.Context, cfg *config.Config, w *wanted) (ma
 			a.say("note: LiteLLM makes the text of %s a boolean (%s)", x.name, x.places[0])
 		}
 	}
-	var summary strings.Builder
 	for _, p := range h.Plugins() {
-		fmt.Fprintf(&summary, "; plugin %s %s pid %d", p.Provider, p.Version, p.PID)
+		summary += fmt.Sprintf("; plugin %s %s pid %d", p.Provider, p.Version, p.PID)
 	}
-	return values, summary.String(), nil
+	return values, summary, stop, nil
 }
 
 // environment is ours without the stores' own credentials, with LiteLLM's literals and the values.

@@ -21,6 +21,9 @@ const (
 type Program struct {
 	Args []string // Args[0] is looked up in PATH unless it has a slash
 	Env  []string // "NAME=value"; its whole environment
+	// Started, if set, is called once when the program runs. What else of this process has children must have ended them when
+	// it returns; it is not called if the program does not start.
+	Started func()
 }
 
 // StartError is a program that did not start.
@@ -38,8 +41,8 @@ func (e *StartError) Unwrap() error { return e.Err }
 // Run starts the program and waits for it. Its exit code comes back, 128 and the signal's number if a signal ended it. The
 // error is a *StartError. The program gets our standard streams and every signal that we get and can hand on.
 //
-// Run waits for any child of the process, so nothing else in it may have children meanwhile; what is left of them when the
-// program ends stays. It may run once at a time.
+// Run waits for any child of the process, so nothing else in it may have children once Started has returned; what is left of
+// them when the program ends stays. It may run once at a time.
 func Run(p Program) (int, error) {
 	path, err := exec.LookPath(p.Args[0])
 	if err != nil {

@@ -285,3 +285,25 @@ func openPTY(t *testing.T) (master, slave *os.File) {
 	}
 	return master, slave
 }
+
+func TestStartedIsCalledWhileTheProgramRuns(t *testing.T) {
+	// The program ends when what Started writes has come through.
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := unix.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	calls := 0
+	code, err := launch.Run(launch.Program{Args: []string{"sh", "-c", "read code <" + fifo + "; exit $code"}, Env: []string{"PATH=" + os.Getenv("PATH")}, Started: func() {
+		calls++
+		if err := os.WriteFile(fifo, []byte("9\n"), 0); err != nil {
+			t.Error(err)
+		}
+	}})
+	if err != nil || code != 9 || calls != 1 {
+		t.Errorf("exit code %d, %v, Started called %d times; want 9, none, once", code, err, calls)
+	}
+	_, err = launch.Run(launch.Program{Args: []string{"no-such-program"}, Started: func() { t.Error("Started was called for a program that does not exist") }})
+	if err == nil {
+		t.Error("a program that does not exist started")
+	}
+}

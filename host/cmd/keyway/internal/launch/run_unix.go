@@ -40,6 +40,9 @@ func run(path string, p Program) (int, error) {
 		defer close(stopped)
 		forward(signals, done, pid, term)
 	}()
+	if p.Started != nil {
+		p.Started() // signals are handed on meanwhile
+	}
 	status := wait(pid, term)
 	close(done)
 	<-stopped

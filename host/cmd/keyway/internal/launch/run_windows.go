@@ -14,7 +14,13 @@ func run(path string, p Program) (int, error) {
 	defer signal.Stop(signals)
 	cmd := exec.Command(path, p.Args[1:]...)
 	cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Env, os.Stdin, os.Stdout, os.Stderr
-	err := cmd.Run()
+	if err := cmd.Start(); err != nil {
+		return 0, err
+	}
+	if p.Started != nil {
+		p.Started()
+	}
+	err := cmd.Wait()
 	var ended *exec.ExitError
 	if errors.As(err, &ended) {
 		return ended.ExitCode(), nil

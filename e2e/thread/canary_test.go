@@ -34,7 +34,7 @@ func newCanary(name, value string) canary {
 		add("plain", string(b))
 		add("hex", hex.EncodeToString(b))
 		add("HEX", strings.ToUpper(hex.EncodeToString(b)))
-		add("decimal bytes", strings.Trim(fmt.Sprint(b), "[]"))
+		add("decimal bytes", strings.Trim(fmt.Sprintf("%d", b), "[]"))
 		add("hex bytes", strings.ReplaceAll(fmt.Sprintf("% #x", b), " ", ", "))
 		for i := range run8 - aligned + 1 {
 			add("base64", base64.StdEncoding.EncodeToString(b[i:i+aligned]))

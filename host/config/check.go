@@ -9,6 +9,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/keyway-dev/keyway/host/internal/suggest"
 	"github.com/keyway-dev/keyway/host/refs"
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -99,7 +100,7 @@ func (k *checker) known(path, store string, orSource bool) {
 	if orSource {
 		names = append(names, "env", "file", "cred")
 	}
-	k.fault(path, "no store is named %q%s", store, suggest(store, names))
+	k.fault(path, "no store is named %q%s", store, suggest.Hint(store, names))
 }
 
 // tree checks the references in settings, and that a literal's settings are what JSON has.

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+
+	"github.com/keyway-dev/keyway/host/internal/suggest"
 )
 
 // Bounds on a file whose aliases refer to aliases: levels of nesting, and values in all after expansion.
@@ -136,7 +138,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 	for _, m := range d.members(n, path) {
 		f, known := byName[m.key]
 		if !known {
-			hint := suggest(m.key, namesOf(fields))
+			hint := suggest.Hint(m.key, namesOf(fields))
 			if hint == "" {
 				hint = "; the keys here are " + strings.Join(namesOf(fields), ", ")
 			}

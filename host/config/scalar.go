@@ -10,12 +10,14 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/keyway-dev/keyway/host/internal/suggest"
 )
 
 // parse reads one scalar, as the file has it, into x. Its errors say what must stand there and do not quote the text.
 func (f field) parse(text string, x reflect.Value) error {
 	if len(f.enum) > 0 && !slices.Contains(f.enum, text) {
-		return fmt.Errorf("must be %s%s", oneOf(f.enum), suggest(text, f.enum))
+		return fmt.Errorf("must be %s%s", oneOf(f.enum), suggest.Hint(text, f.enum))
 	}
 	switch {
 	case f.typ == accessType:

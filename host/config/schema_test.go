@@ -2,7 +2,6 @@ package config
 
 import (
 	"bytes"
-	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -115,19 +114,6 @@ func TestScalarsRoundTrip(t *testing.T) {
 			if got := f.format(x); got != want {
 				t.Errorf("%s %s is written %s, want %s", form, in, got, want)
 			}
-		}
-	}
-}
-
-func TestSuggestions(t *testing.T) {
-	words := []string{"provider", "access", "settings", "cache", "limits", "document"}
-	for typed, want := range map[string]string{"provder": "provider", "Provider": "provider", "acces": "access", "seting": "settings", "limit": "limits", "cahce": "cache", "x": "", "region": "", "": "", strings.Repeat("p", 100): ""} {
-		hint := ""
-		if want != "" {
-			hint = fmt.Sprintf("; did you mean %q?", want)
-		}
-		if got := suggest(typed, words); got != hint {
-			t.Errorf("suggest(%.20q) = %q, want %q", typed, got, hint)
 		}
 	}
 }

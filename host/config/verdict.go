@@ -8,6 +8,8 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+
+	"github.com/keyway-dev/keyway/host/internal/suggest"
 )
 
 // verdict gathers what is wrong with one store's settings, in the words of the file.
@@ -213,7 +215,7 @@ func knownSettings(name string, s *jsonschema.Schema) string {
 		return ""
 	}
 	names := sorted(s.Properties)
-	if hint := suggest(name, names); hint != "" {
+	if hint := suggest.Hint(name, names); hint != "" {
 		return hint
 	}
 	return "; the settings here are " + list(names)

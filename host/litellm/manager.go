@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/keyway-dev/keyway/host/config"
+	"github.com/keyway-dev/keyway/host/internal/suggest"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -94,7 +95,7 @@ func (m *manager) system(section *yaml.Node) (*sdk.Manifest, *yaml.Node) {
 	if found := m.manifest(name); found != nil {
 		return found, at
 	}
-	m.fault(at, systemPath, "no installed plugin stands for the secret manager %q%s; %s", name, closest(name, m.systems()), m.installed())
+	m.fault(at, systemPath, "no installed plugin stands for the secret manager %q%s; %s", name, suggest.Hint(name, m.systems()), m.installed())
 	return nil, at
 }
 
@@ -158,7 +159,7 @@ func (m *manager) unknownKeys(settings *yaml.Node, manifest sdk.Manifest, t *tra
 			m.notes = append(m.notes, fmt.Sprintf("%s %s: not in this version: keys that LiteLLM issues are not stored", m.doc.place(value), path))
 		case slices.Contains(known, key.Value):
 		default:
-			m.fault(key, path, "%s has no such setting%s%s", manifest.Compat["litellm.system"], closest(key.Value, known), m.elsewhere(key.Value))
+			m.fault(key, path, "%s has no such setting%s%s", manifest.Compat["litellm.system"], suggest.Hint(key.Value, known), m.elsewhere(key.Value))
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/keyway-dev/keyway/host/internal/suggest"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -223,13 +224,9 @@ func (c *Catalog) unknown(provider string, files []file) error {
 	if len(names) == 0 {
 		return sdk.Errorf(sdk.NotFound, "find plugin %q: there are no plugins in %s", provider, c.opts.Dir)
 	}
-	hint := ""
-	if near := closest(provider, names); near != "" {
-		hint = "; did you mean " + near + "?"
-	}
 	const shown = 20
 	list := strings.Join(names[:min(len(names), shown)], ", ")
-	return sdk.Errorf(sdk.NotFound, "find plugin %q: not in %s%s (there: %s)", provider, c.opts.Dir, hint, list)
+	return sdk.Errorf(sdk.NotFound, "find plugin %q: not in %s%s (there: %s)", provider, c.opts.Dir, suggest.Hint(provider, names), list)
 }
 
 func versions(files []file) string {

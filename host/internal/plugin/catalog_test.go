@@ -94,7 +94,7 @@ func TestFindTellsWhatIsWrong(t *testing.T) {
 		cause                error
 		says                 string
 	}{
-		{"valt", "", sdk.NotFound, nil, "did you mean vault?"},
+		{"valt", "", sdk.NotFound, nil, "did you mean \"vault\"?"},
 		{"conjur", "", sdk.NotFound, nil, "aws-sm"},
 		{"folder", "", sdk.NotFound, nil, "folder"},
 		{"vault", ">=2", sdk.NotFound, nil, "there are 1.0.0"},

@@ -1,13 +1,14 @@
-package config
+// Package suggest finds the word that a mistyped one was meant to be.
+package suggest
 
 import (
 	"fmt"
 	"strings"
 )
 
-// suggest gives `; did you mean "x"?` for the word nearest to a mistyped one, or nothing where none is near: more than two
+// Hint gives `; did you mean "x"?` for the word nearest to a mistyped one, or nothing where none is near: more than two
 // letters, or a third of it, away.
-func suggest(typed string, words []string) string {
+func Hint(typed string, words []string) string {
 	best, at := "", 0
 	for _, w := range words {
 		d := distance(strings.ToLower(typed), strings.ToLower(w))
@@ -49,11 +50,3 @@ func distance(a, b string) int {
 
 // maxSuggest bounds the words that are compared, in bytes: no key is longer.
 const maxSuggest = 64
-
-// oneOf lists words: "a", "a or b", "a, b or c".
-func oneOf(words []string) string {
-	if len(words) < 2 {
-		return strings.Join(words, "")
-	}
-	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
-}

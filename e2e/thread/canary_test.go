@@ -275,9 +275,9 @@ func TestTheSearchFindsWhatWasAskedFor(t *testing.T) {
 		}
 		c.absent(t, "what "+x.args+" said", r.stderr)
 	}
-	k := newCanary("x", "0123456789abcdef")
-	for form, text := range map[string]string{"hex": "3031323334353637", "decimal bytes": "[48 49 50 51 52 53 54 55]", "word": "0x3736353433323130",
-		"hex bytes": "{0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x36, 0x37}"} {
+	k := newCanary("x", "jklmnopqrstuvwxy")
+	for form, text := range map[string]string{"hex": "6a6b6c6d6e6f7071", "decimal bytes": "[106 107 108 109 110 111 112 113]", "word": "0x71706f6e6d6c6b6a",
+		"hex bytes": "{0x6a, 0x6b, 0x6c, 0x6d, 0x6e, 0x6f, 0x70, 0x71}"} {
 		if got := k.in(text); got != form {
 			t.Errorf("in(%s) = %q, want %s", text, got, form)
 		}

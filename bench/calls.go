@@ -152,7 +152,10 @@ func (b *bench) openbao(ctx context.Context) error {
 	m, err := turns(ctx, 4000,
 		func(ctx context.Context) error { _, err := s.Get(ctx, "openai", ""); return err },
 		func(ctx context.Context) error { _, err := client.KVv2("bench").Get(ctx, "openai"); return err },
-		func(ctx context.Context) error { _, err := raw.Get(ctx, &pb.GetRequest{Store: "s~1", Name: "k"}); return err })
+		func(ctx context.Context) error {
+			_, err := raw.Get(ctx, &pb.GetRequest{Store: "s~1", Name: "k"})
+			return err
+		})
 	if err != nil {
 		return err
 	}

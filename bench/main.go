@@ -19,10 +19,6 @@ import (
 )
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == childArg {
-		fmt.Println(time.Now().UnixNano())
-		return
-	}
 	only := flag.String("only", "", "run one part: call, openbao, cache, many, start or run")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -47,7 +43,7 @@ func measure(ctx context.Context, only string) error {
 	defer os.RemoveAll(dir)
 	b := &bench{bin: dir}
 	for name, pkg := range map[string]string{"vault": "./plugins/vault", "local": "./plugins/local", "example": "./sdk/example/plugin",
-		"floor": "./bench/floor", "keyway": "./host/cmd/keyway"} {
+		"floor": "./bench/floor", "began": "./bench/began", "keyway": "./host/cmd/keyway"} {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		cmd.Stderr = os.Stderr

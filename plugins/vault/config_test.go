@@ -124,11 +124,11 @@ func TestTheHostKnowsWhichSettingsAreFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, at := range []string{"tls.ca_file", "auth.cert.cert_file", "auth.cert.key_file", "auth.token_file.path"} {
-		s, ok := schema, true
+		s := schema
 		for k := range strings.SplitSeq(at, ".") {
 			object, _ := s.(map[string]any)
 			properties, _ := object["properties"].(map[string]any)
-			if s, ok = properties[k]; !ok {
+			if s = properties[k]; s == nil {
 				t.Fatalf("the schema has no %s", at)
 			}
 		}

@@ -136,17 +136,31 @@ func (a *app) report(err error) {
 		}
 		a.say("%v: %v", code, e)
 	}
-	if hint := hintOf(err); hint != "" && !isSome(err) && !isStart(err) {
+	if hint := hintOf(err); hint != "" {
 		a.say("hint: %s", hint)
 	}
 }
 
-// hintOf is the error's own hint, else that of its code.
+// hintOf is the error's own hint, else that of its code. What has no one code has no hint.
 func hintOf(err error) string {
 	if h, ok := errors.AsType[*hinted](err); ok {
 		return h.hint
 	}
+	if isSome(err) || isStart(err) {
+		return ""
+	}
 	return hints[codeOf(err)]
+}
+
+// wordOf is the error's code as programs read it; what has no one code has a word of its own.
+func wordOf(err error) string {
+	switch {
+	case isSome(err):
+		return "some_failed"
+	case isStart(err):
+		return "not_started"
+	}
+	return word(codeOf(err))
 }
 
 func isSome(err error) bool  { var s *someError; return errors.As(err, &s) }
@@ -203,10 +217,10 @@ type errorJSON struct {
 func (a *app) reportJSON(err error) {
 	parts := split(err)
 	top := one(err)
-	top.Code, top.Hint = word(codeOf(err)), hintOf(err)
+	top.Code, top.Hint = wordOf(err), hintOf(err)
 	if len(parts) == 1 {
 		top = one(parts[0])
-		top.Code, top.Hint = word(codeOf(err)), hintOf(err)
+		top.Code, top.Hint = wordOf(err), hintOf(err)
 	} else {
 		for _, p := range parts {
 			top.Errors = append(top.Errors, one(p))

@@ -110,7 +110,11 @@ func find(c *plugin.Catalog, name string) (plugin.Binary, error) {
 			return b, nil
 		}
 	}
-	return c.Find(name, "")
+	b, err := c.Find(name, "")
+	if err != nil {
+		return b, &hinted{err, "keyway plugin list shows the plugins that there are"}
+	}
+	return b, nil
 }
 
 func writeManifest(w io.Writer, m sdk.Manifest) {

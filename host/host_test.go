@@ -422,3 +422,13 @@ func TestOnePassOverAHangingBackendEndsWithItsCaller(t *testing.T) {
 		t.Errorf("%d values, %v; want none and the caller's deadline", len(got), err)
 	}
 }
+
+func TestAnEvictedSecretIsReadAnewByItsField(t *testing.T) {
+	f := open(t, "cache: {max_entries: 1}\n"+oneStore, nil)
+	f.backend.Set("a", `{"k": "va"}`)
+	f.backend.Set("b", `{"k": "vb"}`)
+	for range 20 {
+		f.expect(t, "secret://prod/a#/k", "va")
+		f.expect(t, "secret://prod/b#/k", "vb")
+	}
+}

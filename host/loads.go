@@ -51,7 +51,11 @@ func (h *Host) entry(ref refs.Ref, pointer, key string, p *cache.Policy, load fu
 		}
 		return loaded(v), nil
 	})
-	return &reading{ref: ref, pointer: pointer, entry: e}
+	r := &reading{ref: ref, pointer: pointer, entry: e}
+	if pointer != "" {
+		e.OnDrop(func() { r.field.Store(nil) }) // the selected field counts with its entry, and goes with it
+	}
+	return r
 }
 
 func valueOf(store, name string, s sdk.Secret) *Value {

@@ -117,7 +117,7 @@ func (h *Host) openStores(ctx context.Context) error {
 	var problems []config.Problem
 	var refused []error
 	var wg sync.WaitGroup
-	for name, m := range h.members {
+	for _, m := range h.members {
 		h.spawn(func(ctx context.Context) { m.reopenLoop(ctx, h) })
 		wg.Go(func() {
 			found, err := h.openStore(ctx, m)
@@ -128,7 +128,6 @@ func (h *Host) openStores(ctx context.Context) error {
 				refused = append(refused, err)
 			}
 		})
-		_ = name
 	}
 	wg.Wait()
 	return errors.Join(config.NewError(problems...), errors.Join(refused...))

@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 }
 
 // openProcess opens a host over the compiled example plugin.
-func openProcess(t *testing.T, stores string) *host.Host {
+func openProcess(t *testing.T, stores string, opts ...host.Option) *host.Host {
 	t.Helper()
 	dir, err := pluginDir()
 	if err != nil {
@@ -52,7 +52,7 @@ func openProcess(t *testing.T, stores string) *host.Host {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := host.Open(t.Context(), cfg, host.WithLogger(slog.New(slog.NewTextHandler(testWriter{t}, nil))))
+	h, err := host.Open(t.Context(), cfg, append(opts, host.WithLogger(slog.New(slog.NewTextHandler(testWriter{t}, nil))))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func TestCloseLeavesNoProcess(t *testing.T) {
 
 func TestTheHostsEnvironmentDoesNotReachAPlugin(t *testing.T) {
 	t.Setenv("KEYWAY_TEST_CANARY", "canary-in-environment")
-	h := openProcess(t, seeded)
+	h := openProcess(t, seeded, host.WithPluginEnv("AWS_REGION=eu-central-1"))
 	pid := h.Plugins()[0].PID
 	env, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
 	if err != nil {
@@ -146,6 +146,39 @@ func TestTheHostsEnvironmentDoesNotReachAPlugin(t *testing.T) {
 	}
 	if strings.Contains(string(env), "canary-in-environment") {
 		t.Error("the plugin's environment holds a variable of the host")
+	}
+	if !strings.Contains("\x00"+string(env), "\x00AWS_REGION=eu-central-1\x00") {
+		t.Error("the plugin's environment lacks what the embedder gave it")
+	}
+}
+
+func TestSocketsAreMadeWhereTheEmbedderSays(t *testing.T) {
+	run, err := os.MkdirTemp("", "kw-run")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(run)
+	h := openProcess(t, seeded, host.WithRunDir(run))
+	if left, err := os.ReadDir(run); err != nil || len(left) != 0 {
+		t.Errorf("%d entries are left once the plugin is connected (%v), want none", len(left), err)
+	}
+	if err := h.Ready(); err != nil {
+		t.Error(err)
+	}
+	dir, err := pluginDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Parse(filepath.Join(dir, "keyway.yaml"), []byte("version: 1\nplugins: {dir: .}\n"+seeded))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(run, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := host.Open(t.Context(), cfg, host.WithRunDir(file)); err == nil || !strings.Contains(err.Error(), file) {
+		t.Errorf("Open with a file for a folder: %v, want an error that names it", err)
 	}
 }
 

@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"sync"
 	"time"
 
@@ -119,12 +118,4 @@ func (m *member) reopenLoop(ctx context.Context, h *Host) {
 		}
 		h.log.Info("a setting changed; the store was opened anew", "store", m.name)
 	}
-}
-
-// describePlace is a store and what is wrong with it, for Ready.
-func describePlace(name string, err error) string {
-	if err == nil {
-		return name
-	}
-	return fmt.Sprintf("%s (%v)", name, err)
 }

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -76,4 +77,12 @@ func (h *Host) Ready() error {
 		return sdk.Errorf(sdk.Unavailable, "not ready: no answer yet from the required stores %s", strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// describePlace is a store and what is wrong with it, for Ready.
+func describePlace(name string, err error) string {
+	if err == nil {
+		return name
+	}
+	return fmt.Sprintf("%s (%v)", name, err)
 }

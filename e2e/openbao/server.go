@@ -40,9 +40,6 @@ type Option func(*options)
 
 type options struct{ tls, clientCert bool }
 
-// TLS makes the server speak TLS, with a certificate of its own authority.
-func TLS() Option { return func(o *options) { o.tls = true } }
-
 // ClientCert makes it speak TLS and refuse connections without a certificate of its authority.
 func ClientCert() Option { return func(o *options) { o.tls, o.clientCert = true, true } }
 

@@ -65,7 +65,6 @@ const (
 	pauseMost  = 30 * time.Second
 	settled    = time.Minute
 	tolerated  = time.Second
-	afterwards = 50 * time.Millisecond // between a call that fails with its connection and that being noticed, at most
 )
 
 // Supervise returns a supervised plugin. It is not started before it is needed.
@@ -98,19 +97,6 @@ func (p *Process) Current(ctx context.Context) (*Generation, error) {
 		}
 		p.mu.Lock()
 	}
-}
-
-// After is Current for a caller whose call on a generation failed in transport: when that generation has ended, as it
-// mostly has, the answer is its successor, and else the same one again.
-func (p *Process) After(ctx context.Context, failed *Generation) (*Generation, error) {
-	t := time.NewTimer(afterwards)
-	defer t.Stop()
-	select {
-	case <-failed.gone:
-	case <-t.C:
-	case <-ctx.Done():
-	}
-	return p.Current(ctx)
 }
 
 // Status tells how the plugin is.

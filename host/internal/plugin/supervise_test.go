@@ -256,3 +256,19 @@ func TestPausesGrowAndAreReset(t *testing.T) {
 		t.Errorf("pause after a long life: %v, want none", got)
 	}
 }
+
+// afterwards is the time between a call that fails with its connection and that being noticed, at most.
+const afterwards = 50 * time.Millisecond
+
+// After is Current for a caller whose call on a generation failed in transport: when that generation has ended, as it
+// mostly has, the answer is its successor, and else the same one again.
+func (p *Process) After(ctx context.Context, failed *Generation) (*Generation, error) {
+	t := time.NewTimer(afterwards)
+	defer t.Stop()
+	select {
+	case <-failed.gone:
+	case <-t.C:
+	case <-ctx.Done():
+	}
+	return p.Current(ctx)
+}

@@ -118,9 +118,6 @@ func newStore(t *Table, spec Spec) *Store {
 	return s
 }
 
-// Name is the store's name.
-func (s *Store) Name() string { return s.spec.Name }
-
 // acquire pins the current opening, opening the store if need be.
 func (s *Store) acquire(ctx context.Context) (slot.Held[*opening], error) {
 	for {

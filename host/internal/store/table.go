@@ -22,7 +22,7 @@ type Table struct {
 
 	mu     sync.Mutex
 	closed bool
-	stores map[string]*Store
+	stores []*Store
 	open   map[Provider]map[*Store]bool
 }
 
@@ -31,7 +31,7 @@ func NewTable(limit int) *Table {
 	if limit <= 0 {
 		limit = DefaultCap
 	}
-	t := &Table{limit: limit, stores: map[string]*Store{}, open: map[Provider]map[*Store]bool{}}
+	t := &Table{limit: limit, open: map[Provider]map[*Store]bool{}}
 	t.ctx, t.stop = context.WithCancel(context.Background())
 	return t
 }
@@ -41,29 +41,17 @@ func (t *Table) Add(spec Spec) *Store {
 	s := newStore(t, spec)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.stores[spec.Name] = s
+	t.stores = append(t.stores, s)
 	return s
-}
-
-// Get finds a store by name.
-func (t *Table) Get(name string) (*Store, bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s, ok := t.stores[name]
-	return s, ok
 }
 
 // Close closes every store, each after its calls, and waits until that is done or ctx ends.
 func (t *Table) Close(ctx context.Context) {
 	t.mu.Lock()
 	t.closed = true
-	all := make([]*Store, 0, len(t.stores))
-	for _, s := range t.stores {
-		all = append(all, s)
-	}
 	t.mu.Unlock()
 	var closing sync.WaitGroup
-	for _, s := range all {
+	for _, s := range t.stores { // nothing is added to a closed table
 		if old, ok := s.current.Clear(); ok {
 			closing.Go(func() { s.finish(ctx, old) })
 		}

@@ -35,6 +35,18 @@ type PluginStatus struct {
 	Since      time.Time
 	LastError  error
 	Stderr     []string // the last lines that it printed
+	Digest     string   // of the bytes that run, "sha256:…"
+	Image      string   // how they are executed: in place, unnamed copy, memfd, private copy
+	Signer     string   // key that signed them; empty: nobody needed to
+	Cell       string   // whose stores it serves: shared, team, dedicated STORE
+	Network    string   // brokered, direct, none
+	Sandbox    []string // the layers that confine it: "landlock 7", "seccomp", …
+	Missing    []string // layers that this system lacks, each with its reason
+	Dials      int64    // connections that the host made for it
+	Refused    int64    // connections that the host refused it
+	Stores     []string // the stores that it serves
+	Drift      bool     // it is not what the lock file says
+	History    []string // how its last generations ended, newest last
 }
 
 // Stores tells the state of every store, by name, without asking any.

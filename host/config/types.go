@@ -16,6 +16,7 @@ type Config struct {
 	References References       `yaml:"references" doc:"what LiteLLM's os.environ/NAME means"`
 	Sources    Sources          `yaml:"sources" doc:"what the host itself may read"`
 	Cache      Cache            `yaml:"cache" doc:"how long values are kept; a store may differ"`
+	Listeners  []Listener       `yaml:"listeners" doc:"where keyway serve listens"`
 
 	at places
 }
@@ -24,6 +25,30 @@ type Config struct {
 type Plugins struct {
 	// Dir is relative to the configuration's folder. Read it through [Config.PluginDir].
 	Dir string `yaml:"dir" default:"plugins" doc:"folder of the plugin files, <name> or <name>-<version>"`
+	// Lock is relative to the configuration's folder. Read it through [Config.LockFile].
+	Lock string `yaml:"lock" doc:"lock file: which version of each plugin runs, and the digests it must have; default: none"`
+	// Unlocked is "refuse" or "warn"; "" is refuse with a lock file, warn without.
+	Unlocked string `yaml:"unlocked" enum:"refuse,warn" doc:"what becomes of a plugin that the lock file does not list; default: refuse with a lock file, warn without"`
+	// Trust holds minisign public keys by provider: with any, the provider's plugin must be signed by one of them.
+	Trust   map[string][]string `yaml:"trust" doc:"minisign keys, one of which must have signed the plugin of this provider"`
+	Sandbox string              `yaml:"sandbox" default:"best_effort" enum:"strict,best_effort,off" doc:"confinement of plugins: all layers or none starts, those that the system has, none"`
+	// Allow widens what the plugin of one provider may do.
+	Allow map[string]Allow `yaml:"allow" doc:"what the plugin of this provider may do beyond its confinement"`
+}
+
+// Listener is one place where keyway serve listens.
+type Listener struct {
+	// Unix is relative to the configuration's folder.
+	Unix  string `yaml:"unix" keyway:"required" doc:"path of a Unix socket, open to the user that runs keyway and to root"`
+	Group string `yaml:"group" doc:"name or number of a group whose members may connect too"`
+}
+
+// Allow is what the operator lets the plugin of one provider do beyond what its stores need.
+type Allow struct {
+	Network string   `yaml:"network" default:"brokered" enum:"brokered,direct" doc:"brokered: the host dials for it; direct: it opens sockets itself, to the ports of its stores' endpoints"`
+	Read    []string `yaml:"read" doc:"files and folders that it may read"`
+	Execute []string `yaml:"execute" doc:"files and folders that it may execute: a script's interpreter and its libraries"`
+	Memory  int64    `yaml:"memory" default:"256MiB" form:"size" doc:"most memory that it may allocate"`
 }
 
 // Store is one configured connection to a provider.
@@ -35,6 +60,8 @@ type Store struct {
 	Settings map[string]any `yaml:"settings" doc:"what the provider needs; the plugin's own schema tells the keys"`
 	Cache    *Cache         `yaml:"cache" doc:"how long values are kept, where this store differs"`
 	Limits   Limits         `yaml:"limits" doc:"bounds on the calls to this store"`
+	// Isolation is "shared" (as is ""), "dedicated" or "team".
+	Isolation string `yaml:"isolation" default:"shared" enum:"shared,dedicated,team" doc:"shared: one process with the provider's other stores; dedicated: one of its own; team: with those of teams, without the machine's identity, files or private networks"`
 	// Document makes names the top-level fields of the one JSON secret that it names.
 	Document string `yaml:"document" doc:"names are fields of this one JSON secret"`
 	// CiphertextFrom makes secret://STORE/NAME decrypt what NAME holds there: a store's name, or env, file or cred.

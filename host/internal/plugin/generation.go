@@ -107,8 +107,8 @@ func (g *Generation) reason(ctx context.Context, err error) error {
 	switch {
 	case errors.Is(err, ErrIdentity):
 		return err
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return fmt.Errorf("%w (%v): %w", ErrSlow, g.startTimeout, ctx.Err())
+	case errors.Is(ctx.Err(), context.DeadlineExceeded), sdk.CodeOf(err) == sdk.DeadlineExceeded: // a call may know it a moment earlier
+		return fmt.Errorf("%w (%v): %w", ErrSlow, g.startTimeout, context.DeadlineExceeded)
 	case ctx.Err() != nil:
 		return ctx.Err()
 	}

@@ -39,6 +39,65 @@ type Options struct {
 	StartTimeout time.Duration
 	// Env holds the "NAME=value" entries that every plugin gets. Nothing else of the host's environment reaches one.
 	Env []string
+	// Lock is the lock file; empty: none. Unlocked says what becomes of a plugin that it does not list.
+	Lock     string
+	Unlocked Unlocked
+	// Trust holds minisign public keys by provider: with any, one of them must have signed the provider's plugin.
+	Trust map[string][]string
+	// Sandbox is "strict", "best_effort" (as is "") or "off".
+	Sandbox string
+	// Allow widens what the plugin of a provider may do.
+	Allow map[string]Allowance
+	// Proxy holds the "NAME=value" entries of HTTP_PROXY, HTTPS_PROXY and NO_PROXY that the host's dials for plugins follow.
+	Proxy []string
+	// Events is told what happens to plugins: starts, ends, refusals. It must not block. Nil: nobody.
+	Events func(Event)
+}
+
+// Unlocked is what becomes of a plugin that the lock file does not list.
+type Unlocked string
+
+// The policies; the zero value refuses with a lock file and warns without one.
+const (
+	RefuseUnlocked Unlocked = "refuse"
+	WarnUnlocked   Unlocked = "warn"
+)
+
+// Allowance is what the operator lets one provider's plugin do beyond what its stores need.
+type Allowance struct {
+	Network string   // "direct": it opens sockets itself; else the host dials for it
+	Read    []string // absolute paths it may read
+	Execute []string // absolute paths it may execute: a script's interpreter and its libraries
+	Memory  int64    // bytes it may allocate; 0: 256 MiB
+}
+
+// Cell says whose stores a process serves. Processes of different cells share neither memory, environment nor reach.
+type Cell struct {
+	Kind  CellKind
+	Store string // of a Dedicated cell
+}
+
+// CellKind is the kind of a cell.
+type CellKind string
+
+// The kinds. A Team cell has no environment of the operator's, no files, no ambient identity and no private networks.
+const (
+	Shared    CellKind = "shared"
+	Dedicated CellKind = "dedicated"
+	Team      CellKind = "team"
+)
+
+// Event is something that happened to a plugin. It never holds a value.
+type Event struct {
+	Kind     string // "start", "ready", "exit", "replace", "refuse_dial", "refuse_start", "stop"
+	Provider string
+	Version  string
+	Digest   string
+	Cell     Cell
+	PID      int
+	Number   int    // the generation
+	Detail   string // an endpoint, a reason
+	Err      error
 }
 
 // Binary is one plugin file.

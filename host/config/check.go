@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 
+	"aead.dev/minisign"
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/keyway-dev/keyway/host/internal/suggest"
@@ -25,9 +26,13 @@ func (c *Config) check() []Problem {
 	for _, name := range sorted(c.Stores) {
 		k.store(name, c.Stores[name])
 	}
+	k.plugins()
 	k.references()
 	k.sources()
 	k.numbers(reflect.ValueOf(c.Cache), "cache")
+	k.listeners()
+	k.numbers(reflect.ValueOf(c.Audit), "audit")
+	k.words(reflect.ValueOf(c.Audit), "audit")
 	k.cycles()
 	return k.problems
 }
@@ -66,6 +71,7 @@ func (k *checker) store(name string, s Store) {
 	if s.Access > ReadWrite {
 		k.fault(at+".access", "must be read, write or read_write")
 	}
+	k.words(reflect.ValueOf(s), at)
 	k.document(at, name, s)
 	k.tree(s.Settings, at+".settings")
 	if s.Cache != nil {
@@ -148,6 +154,80 @@ func (k *checker) references() {
 	}
 	if r.Fallback != "" && r.Fallback != "none" && r.Fallback != "env" {
 		k.fault("references.fallback", "must be none or env")
+	}
+}
+
+func (k *checker) plugins() {
+	p := k.c.Plugins
+	k.words(reflect.ValueOf(p), "plugins")
+	if p.Unlocked == "refuse" && p.Lock == "" {
+		k.fault("plugins.unlocked", "refuse needs plugins.lock, the file that lists what may run")
+	}
+	for _, name := range sorted(p.Trust) {
+		at := Path("plugins", "trust", name)
+		if !providerForm.MatchString(name) {
+			k.fault(at, "must be a provider's name")
+		}
+		if len(p.Trust[name]) == 0 {
+			k.fault(at, "has no key, so nothing could run; name one, or leave it away")
+		}
+		for i, key := range p.Trust[name] {
+			if err := new(minisign.PublicKey).UnmarshalText([]byte(key)); err != nil {
+				k.fault(join(at, strconv.Itoa(i)), "must be a minisign public key, the second line of a minisign.pub file: RW and 54 more characters")
+			}
+		}
+	}
+	for _, name := range sorted(p.Allow) {
+		at := Path("plugins", "allow", name)
+		if !providerForm.MatchString(name) {
+			k.fault(at, "must be a provider's name")
+		}
+		a := p.Allow[name]
+		k.words(reflect.ValueOf(a), at)
+		k.numbers(reflect.ValueOf(a), at)
+		k.paths(a.Read, at+".read")
+		k.paths(a.Execute, at+".execute")
+	}
+}
+
+// paths checks a list of files and folders.
+func (k *checker) paths(list []string, at string) {
+	for i, p := range list {
+		if sdk.CheckPrefix(p) != nil || p == "" {
+			k.fault(join(at, strconv.Itoa(i)), "must be a file or a folder")
+		}
+	}
+}
+
+// maxUnixPath is how long the path of a Unix socket may be on every system.
+const maxUnixPath = 103
+
+func (k *checker) listeners() {
+	seen := map[string]bool{}
+	for i, l := range k.c.Listeners {
+		at := join("listeners", strconv.Itoa(i))
+		path := k.c.Abs(l.Unix)
+		switch {
+		case l.Unix == "":
+			k.fault(at+".unix", "is required")
+		case sdk.CheckPrefix(l.Unix) != nil:
+			k.fault(at+".unix", "must be the path of a socket")
+		case len(path) > maxUnixPath:
+			k.fault(at+".unix", "is %d bytes long in full; a socket's path may have %d", len(path), maxUnixPath)
+		case seen[path]:
+			k.fault(at+".unix", "is in the list twice")
+		}
+		seen[path] = true
+	}
+}
+
+// words checks the texts of a struct that must be one of a few, which the file's decoder does for files.
+func (k *checker) words(v reflect.Value, at string) {
+	for _, f := range fieldsOf(v.Type()) {
+		x := v.Field(f.index)
+		if x.Kind() == reflect.String && f.enum != nil && x.String() != "" && !slices.Contains(f.enum, x.String()) {
+			k.fault(join(at, f.name), "must be %s", oneOf(f.enum))
+		}
 	}
 }
 

@@ -10,7 +10,13 @@ import (
 // complete has every key once.
 const complete = `version: 1
 name: gw-eu-1
-plugins: {dir: bin}
+plugins:
+  dir: bin
+  lock: keyway.lock
+  unlocked: warn
+  trust: {conjur: [RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3]}
+  sandbox: strict
+  allow: {py: {network: direct, read: [/usr/lib], execute: [/usr/bin/python3], memory: 1GiB}}
 stores:
   prod:
     provider: vault
@@ -25,11 +31,13 @@ stores:
       hosts: [a, 2, null, true]
     cache: {ttl: 10m, max_stale_denied: 10m, negative_ttl: 0s}
     limits: {rate: 50/s, burst: 100, concurrency: 16, timeout: 5s}
-  aws: {provider: aws-sm, settings: {region: eu-central-1}, document: litellm_secrets}
-  kms: {provider: aws-kms, settings: {region: eu-central-1}, ciphertext_from: env}
+  aws: {provider: aws-sm, settings: {region: eu-central-1}, document: litellm_secrets, isolation: team}
+  kms: {provider: aws-kms, settings: {region: eu-central-1}, ciphertext_from: env, isolation: dedicated}
 references: {default_store: prod, hosted_names: [OPENAI_API_KEY], fallback: env}
 sources: {env: ["OPENAI_*", LITELLM_*], file: [secrets]}
 cache: {ttl: 2m, max_stale_unreachable: 90m, max_entries: 5, max_bytes: 1KiB}
+listeners: [{unix: keyway.sock, group: gateway}]
+audit: {file: audit.jsonl, rotate: 1MiB, keep: 3, on_failure: continue}
 `
 
 func parse(t *testing.T, text string) *Config {
@@ -45,7 +53,9 @@ func TestParseReadsEveryKey(t *testing.T) {
 	got := parse(t, complete)
 	got.at = nil
 	want := &Config{
-		File: "keyway.yaml", Version: 1, Name: "gw-eu-1", Plugins: Plugins{Dir: "bin"},
+		File: "keyway.yaml", Version: 1, Name: "gw-eu-1", 
+		Plugins: Plugins{Dir: "bin", Lock: "keyway.lock", Unlocked: "warn", Trust: map[string][]string{"conjur": {"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"}}, Sandbox: "strict",
+			Allow: map[string]Allow{"py": {Network: "direct", Read: []string{"/usr/lib"}, Execute: []string{"/usr/bin/python3"}, Memory: 1 << 30}}},
 		Stores: map[string]Store{
 			"prod": {
 				Provider: "vault", Version: ">=1.2 <2", Required: true, Access: ReadWrite,
@@ -55,15 +65,17 @@ func TestParseReadsEveryKey(t *testing.T) {
 					"retries": int64(3), "ratio": 0.5, "hosts": []any{"a", int64(2), nil, true},
 				},
 				Cache:  &Cache{TTL: 10 * time.Minute, MaxStaleDenied: 10 * time.Minute, NegativeTTL: Off},
-				Limits: Limits{Rate: 50, Burst: 100, Concurrency: 16, Timeout: 5 * time.Second},
+				Limits: Limits{Rate: 50, Burst: 100, Concurrency: 16, Timeout: 5 * time.Second}, Isolation: "shared",
 			},
-			"aws": {Provider: "aws-sm", Settings: map[string]any{"region": "eu-central-1"}, Document: "litellm_secrets"},
-			"kms": {Provider: "aws-kms", Settings: map[string]any{"region": "eu-central-1"}, CiphertextFrom: "env"},
+			"aws": {Provider: "aws-sm", Settings: map[string]any{"region": "eu-central-1"}, Document: "litellm_secrets", Isolation: "team"},
+			"kms": {Provider: "aws-kms", Settings: map[string]any{"region": "eu-central-1"}, CiphertextFrom: "env", Isolation: "dedicated"},
 		},
 		References: References{DefaultStore: "prod", HostedNames: []string{"OPENAI_API_KEY"}, Fallback: "env"},
 		Sources:    Sources{Env: []string{"OPENAI_*", "LITELLM_*"}, File: []string{"secrets"}},
 		Cache: Cache{TTL: 2 * time.Minute, NegativeTTL: 10 * time.Second, SoftTimeout: 500 * time.Millisecond, MaxStaleUnreachable: 90 * time.Minute,
 			MaxStaleDeleted: Off, MaxStaleDenied: Off, MaxEntries: 5, MaxBytes: 1 << 10},
+		Listeners: []Listener{{Unix: "keyway.sock", Group: "gateway"}},
+		Audit:     Audit{File: "audit.jsonl", Rotate: 1 << 20, Keep: 3, OnFailure: "continue"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("Parse gave\n%+v, want\n%+v", got, want)

@@ -90,11 +90,11 @@ stores:
 func TestProblemFindsTheNearestPlace(t *testing.T) {
 	c := parse(t, complete)
 	for path, want := range map[string]string{
-		"stores.prod.settings.auth.approle.role_id":       "keyway.yaml:12:24 stores.prod.settings.auth.approle.role_id: m",
-		"stores.prod.settings.auth.token.x[3]":            "keyway.yaml:12:7 stores.prod.settings.auth.token.x[3]: m",
-		SettingsPath("prod", "/hosts/1"):                  "keyway.yaml:15:18 stores.prod.settings.hosts[1]: m",
-		SettingsPath("prod", ""):                          "keyway.yaml:10:5 stores.prod.settings: m",
-		Path("stores", "prod", "settings", `a"].b`, "~x"): `keyway.yaml:10:5 stores.prod.settings["a\"].b"]["~x"]: m`,
+		"stores.prod.settings.auth.approle.role_id":       "keyway.yaml:18:24 stores.prod.settings.auth.approle.role_id: m",
+		"stores.prod.settings.auth.token.x[3]":            "keyway.yaml:18:7 stores.prod.settings.auth.token.x[3]: m",
+		SettingsPath("prod", "/hosts/1"):                  "keyway.yaml:21:18 stores.prod.settings.hosts[1]: m",
+		SettingsPath("prod", ""):                          "keyway.yaml:16:5 stores.prod.settings: m",
+		Path("stores", "prod", "settings", `a"].b`, "~x"): `keyway.yaml:16:5 stores.prod.settings["a\"].b"]["~x"]: m`,
 		"nothing.here": "keyway.yaml nothing.here: m",
 	} {
 		if got := c.Problem(path, "%s", "m").String(); got != want {

@@ -93,6 +93,14 @@ func (c *Config) PluginDir() string {
 	return c.Abs(p.Dir)
 }
 
+// LockFile is the absolute path of the lock file; empty for none.
+func (c *Config) LockFile() string {
+	if c.Plugins.Lock == "" {
+		return ""
+	}
+	return c.Abs(c.Plugins.Lock)
+}
+
 // CacheOf is the cache of one store, or of all for a name that is no store: its own fields, else the configuration's, else
 // the defaults. None of its durations is negative.
 func (c *Config) CacheOf(store string) Cache {

@@ -113,7 +113,7 @@ func (f field) kind() jsonObject {
 	case reflect.Slice:
 		return jsonObject{{"type", "array"}, {"items", field{typ: f.typ.Elem()}.schema()}}
 	case reflect.Map:
-		return jsonObject{{"type", "object"}, {"additionalProperties", object(f.typ.Elem())}}
+		return jsonObject{{"type", "object"}, {"additionalProperties", field{typ: f.typ.Elem()}.schema()}}
 	case reflect.Pointer:
 		return object(f.typ.Elem())
 	}

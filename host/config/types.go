@@ -16,7 +16,8 @@ type Config struct {
 	References References       `yaml:"references" doc:"what LiteLLM's os.environ/NAME means"`
 	Sources    Sources          `yaml:"sources" doc:"what the host itself may read"`
 	Cache      Cache            `yaml:"cache" doc:"how long values are kept; a store may differ"`
-	Listeners  []Listener       `yaml:"listeners" doc:"where keyway serve listens"`
+	Listeners  []Listener       `yaml:"listeners" doc:"where keyway serve listens; default: keyway.sock in the user's runtime folder, or beside this file"`
+	Audit      Audit            `yaml:"audit" doc:"the record of who read and changed what; never a value"`
 
 	at places
 }
@@ -41,6 +42,16 @@ type Listener struct {
 	// Unix is relative to the configuration's folder.
 	Unix  string `yaml:"unix" keyway:"required" doc:"path of a Unix socket, open to the user that runs keyway and to root"`
 	Group string `yaml:"group" doc:"name or number of a group whose members may connect too"`
+}
+
+// Audit says where the audit is written.
+type Audit struct {
+	// File is relative to the configuration's folder. Read it through [Config.Abs].
+	File   string `yaml:"file" doc:"file of JSON lines; default: no audit"`
+	Rotate int64  `yaml:"rotate" default:"100MiB" form:"size" doc:"size at which a new file is begun"`
+	Keep   int    `yaml:"keep" default:"10" doc:"how many old files are kept"`
+	// OnFailure is "refuse_changes" (as is "") or "continue".
+	OnFailure string `yaml:"on_failure" default:"refuse_changes" enum:"refuse_changes,continue" doc:"what becomes of changes while the audit cannot be written; reads go on in any case"`
 }
 
 // Allow is what the operator lets the plugin of one provider do beyond what its stores need.

@@ -60,11 +60,7 @@ func (f field) node(x reflect.Value, overlay bool) (*yaml.Node, error) {
 	case reflect.Map:
 		return named(x)
 	case reflect.Slice:
-		n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-		for i := range x.Len() {
-			n.Content = append(n.Content, text(x.Index(i).String()))
-		}
-		return n, nil
+		return listNode(x)
 	}
 	s := f.format(x)
 	switch {
@@ -82,11 +78,32 @@ func named(x reflect.Value) (*yaml.Node, error) {
 	names := x.MapKeys()
 	slices.SortFunc(names, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
 	for _, name := range names {
-		value, err := mapping(x.MapIndex(name), false)
+		value, err := field{typ: x.Type().Elem()}.node(x.MapIndex(name), false)
+		if value == nil && err == nil { // a struct of defaults only
+			value = &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+		}
 		if err != nil {
 			return nil, err
 		}
 		n.Content = append(n.Content, text(name.String()), value)
+	}
+	return n, nil
+}
+
+// listNode writes a list of texts or structs.
+func listNode(x reflect.Value) (*yaml.Node, error) {
+	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
+	for i := range x.Len() {
+		e := text("")
+		if x.Type().Elem().Kind() == reflect.Struct {
+			var err error
+			if e, err = mapping(x.Index(i), false); err != nil {
+				return nil, err
+			}
+		} else {
+			e = text(x.Index(i).String())
+		}
+		n.Content = append(n.Content, e)
 	}
 	return n, nil
 }

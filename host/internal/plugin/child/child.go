@@ -15,6 +15,23 @@ type Spec struct {
 	Env   []string   // the whole environment; nil is an empty one
 	Dir   string     // working directory
 	Files []*os.File // descriptors 0, 1, 2, …; the caller closes its ends after Start
+
+	// Image, when set, is what is executed, whatever has become of Path since it was opened. The child has it as its last
+	// descriptor. Linux only.
+	Image *os.File
+	// Restrict, when set, runs on the thread that forks the child and is destroyed after it: what it forbids this thread it
+	// forbids the child, and nobody else. Its error ends the start.
+	Restrict func() error
+	Limits   Limits
+}
+
+// Limits bound what the kernel gives a child. They only ever lower what it would have. Elsewhere than on Linux there are
+// none.
+type Limits struct {
+	Data     uint64  // bytes of private memory; 0: no bound
+	Files    uint64  // open descriptors; 0: 4096
+	FileSize *uint64 // bytes of the largest file it may write; nil: no bound
+	Core     uint64  // bytes of a core file, which holds whatever secrets the child held
 }
 
 // Process is a started process. Its exit is seen as it happens, without polling.
@@ -28,11 +45,14 @@ type Process struct {
 	reaped bool
 }
 
-// Start starts a process. The error is that of os.StartProcess: a *fs.PathError that tells a missing file from one that
-// cannot be executed.
+// Start starts a process. The error is that of os.StartProcess, a *fs.PathError that tells a missing file from one that
+// cannot be executed, or that of Restrict.
 func Start(s Spec) (*Process, error) {
 	if s.Env == nil {
 		s.Env = []string{}
+	}
+	if s.Restrict == nil {
+		s.Restrict = func() error { return nil }
 	}
 	return start(s)
 }

@@ -1,6 +1,8 @@
 package child
 
 import (
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -11,6 +13,12 @@ import (
 
 // start puts the child into a job that ends with the host.
 func start(s Spec) (*Process, error) {
+	if s.Image != nil {
+		return nil, fmt.Errorf("%s: execute an open file: %w", s.Path, errors.ErrUnsupported)
+	}
+	if err := s.Restrict(); err != nil {
+		return nil, err
+	}
 	job, err := newJob()
 	if err != nil {
 		return nil, err

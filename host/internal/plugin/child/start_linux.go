@@ -4,38 +4,34 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"strconv"
 	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// Limits of every child. A core file would hold secrets; the descriptors cover 512 open stores with a connection or two
-// each, and bound a leak.
-const (
-	maxCore  = 0
-	maxFiles = 4096
-)
+// maxFiles covers 512 open stores with a connection or two each, and bounds a leak.
+const maxFiles = 4096
 
 // start forks from a thread of its own, which then waits for the child. The thread outlives the child because the death
 // signal is tied to it, and Go destroys it afterwards because the goroutine never unlocks it. So whatever restricts this
-// thread before the fork restricts the child, and nothing else in the host.
+// thread before the fork restricts the child, and nothing else in the host. The thread may then neither signal nor limit
+// anybody: that is for others to do.
 func start(s Spec) (*Process, error) {
 	settlePidfd()
 	p := &Process{done: make(chan struct{})}
 	started := make(chan error, 1)
 	onOwnThread(func() {
 		defer close(p.done)
-		proc, err := os.StartProcess(s.Path, s.Args, &os.ProcAttr{Dir: s.Dir, Env: s.Env, Files: s.Files,
-			Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}})
+		proc, err := s.fork()
 		if err != nil {
 			started <- err
 			return
 		}
 		p.proc, p.pid = proc, proc.Pid
-		limit(proc.Pid)
 		started <- nil
-		endGroup(proc.Pid)
+		awaitEnd(proc.Pid)
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		p.state, _ = proc.Wait()
@@ -45,31 +41,70 @@ func start(s Spec) (*Process, error) {
 		<-p.done
 		return nil, err
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.reaped {
+		s.Limits.apply(p.pid)
+	}
 	return p, nil
 }
 
-// endGroup waits for the child without reaping it and then kills what it left in its group: the group's number cannot be
-// anybody else's before the child is reaped.
-func endGroup(pid int) {
+// fork starts the process on the calling thread, which it restricts first.
+func (s Spec) fork() (*os.Process, error) {
+	if err := s.Restrict(); err != nil {
+		return nil, err
+	}
+	path, files := s.Path, s.Files
+	if s.Image != nil {
+		// Its number in the child: Go moves descriptors about while it forks, and ours could be overwritten by then.
+		path = "/proc/self/fd/" + strconv.Itoa(len(files))
+		files = append(files[:len(files):len(files)], s.Image)
+	}
+	return os.StartProcess(path, s.Args, &os.ProcAttr{Dir: s.Dir, Env: s.Env, Files: files,
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}})
+}
+
+// awaitEnd waits for the child without reaping it and then has what it left in its group killed, by a thread that may: the
+// group's number cannot be anybody else's before the child is reaped.
+func awaitEnd(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if errors.Is(err, unix.EINTR) {
 			continue
 		}
 		if err == nil {
-			_ = unix.Kill(-pid, unix.SIGKILL)
+			killed := make(chan struct{})
+			go func() {
+				defer close(killed)
+				_ = unix.Kill(-pid, unix.SIGKILL)
+			}()
+			<-killed
 		}
 		return
 	}
 }
 
-// limit bounds a child that has just started; it runs before the child can be reaped. A child that cannot be limited has
-// already ended, or runs under limits that are tighter.
-func limit(pid int) {
-	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{Cur: maxCore, Max: maxCore}, nil)
+// apply bounds a child that has just started and is not reaped. A child that cannot be limited has already ended, or runs
+// under limits that are tighter.
+func (l Limits) apply(pid int) {
+	lower(pid, unix.RLIMIT_CORE, l.Core)
+	files := l.Files
+	if files == 0 {
+		files = maxFiles
+	}
+	lower(pid, unix.RLIMIT_NOFILE, files)
+	if l.Data > 0 {
+		lower(pid, unix.RLIMIT_DATA, l.Data)
+	}
+	if l.FileSize != nil {
+		lower(pid, unix.RLIMIT_FSIZE, *l.FileSize)
+	}
+}
+
+func lower(pid, resource int, bound uint64) {
 	var now unix.Rlimit
-	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &now); err == nil && now.Max > maxFiles {
-		_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles}, nil)
+	if err := unix.Prlimit(pid, resource, nil, &now); err == nil && now.Max > bound {
+		_ = unix.Prlimit(pid, resource, &unix.Rlimit{Cur: bound, Max: bound}, nil)
 	}
 }
 

@@ -43,6 +43,12 @@ func (c *connection) Dial() *dial.Plugin    { return c.plugin }
 func (c *connection) Number() int           { return 1 }
 func (c *connection) Done() <-chan struct{} { return nil }
 
+func (c *connection) Superseded() <-chan struct{} { return nil }
+func (c *connection) Dismiss(string)              {}
+
+// Admit lets everything pass: what the embedder serves in its own process is nobody else's to confine.
+func (c *connection) Admit(context.Context, string, *sdk.Reach) (bool, error) { return false, nil }
+
 func pluginKey(provider, constraint string) string { return provider + "\x00" + constraint }
 
 func (h *Host) pluginOf(c config.Store) *running { return h.plugins[pluginKey(c.Provider, c.Version)] }

@@ -15,17 +15,24 @@ const reauthEvery = time.Minute
 // call is one operation on a store. safe says that it may run twice: it is repeated once when the plugin's process died
 // under it.
 type call struct {
-	op   string
-	need sdk.Capabilities
-	safe bool
+	op      string
+	need    sdk.Capabilities
+	safe    bool
+	name    string // of the secret or key, for who observes
+	version string
 }
 
 // do runs f on an opening of the store, within its limits. Remedies run once each: an opening that the plugin forgot, a
 // process that died under a safe call, and credentials that the backend refuses and that have changed meanwhile.
-func do[T any](ctx context.Context, s *Store, c call, f func(context.Context, *dial.Store) (T, error)) (T, error) {
+func do[T any](ctx context.Context, s *Store, c call, f func(context.Context, *dial.Store) (T, error)) (out T, failed error) {
 	var zero T
 	ctx, cancel := context.WithTimeout(ctx, s.timeout())
 	defer cancel()
+	var by Provider
+	if s.spec.Observe != nil {
+		begun := time.Now()
+		defer func() { s.spec.Observe(Observation{c.op, c.name, c.version, by, failed, time.Since(begun)}) }()
+	}
 	leave, err := s.enter(ctx)
 	if err != nil {
 		return zero, s.annotate(err)
@@ -38,6 +45,7 @@ func do[T any](ctx context.Context, s *Store, c call, f func(context.Context, *d
 			return zero, s.annotate(err)
 		}
 		o := h.Value()
+		by = o.provider
 		if err := s.permit(o.can, c); err != nil {
 			h.Release()
 			return zero, s.annotate(err)

@@ -21,7 +21,7 @@ func (s *Store) Get(ctx context.Context, r sdk.GetRequest) (sdk.Secret, error) {
 	if r.Version != "" {
 		need |= sdk.CanGetVersion
 	}
-	return do(ctx, s, call{"get", need, true}, func(ctx context.Context, d *dial.Store) (sdk.Secret, error) {
+	return do(ctx, s, call{"get", need, true, r.Name, r.Version}, func(ctx context.Context, d *dial.Store) (sdk.Secret, error) {
 		return d.Get(ctx, r)
 	})
 }
@@ -37,7 +37,7 @@ func (s *Store) Refresh(ctx context.Context, r sdk.GetRequest) (sdk.Secret, erro
 // GetBatch reads up to sdk.MaxBatch secrets. ErrAskSingly means that the backend's batch cannot be used and its items
 // must be asked for one by one.
 func (s *Store) GetBatch(ctx context.Context, names []string) ([]sdk.GetResult, error) {
-	out, err := do(ctx, s, call{"get_batch", sdk.CanGetBatch, true}, func(ctx context.Context, d *dial.Store) ([]sdk.GetResult, error) {
+	out, err := do(ctx, s, call{op: "get_batch", need: sdk.CanGetBatch, safe: true}, func(ctx context.Context, d *dial.Store) ([]sdk.GetResult, error) {
 		return d.GetBatch(ctx, sdk.BatchRequest{Names: names})
 	})
 	switch sdk.CodeOf(err) {
@@ -57,21 +57,21 @@ var ErrAskSingly = errors.New("the batch was refused as a whole")
 
 // Stat tells about one secret.
 func (s *Store) Stat(ctx context.Context, r sdk.StatRequest) (sdk.Meta, error) {
-	return do(ctx, s, call{"stat", sdk.CanStat, true}, func(ctx context.Context, d *dial.Store) (sdk.Meta, error) {
+	return do(ctx, s, call{op: "stat", need: sdk.CanStat, safe: true, name: r.Name}, func(ctx context.Context, d *dial.Store) (sdk.Meta, error) {
 		return d.Stat(ctx, r)
 	})
 }
 
 // List gives one page of names.
 func (s *Store) List(ctx context.Context, r sdk.ListRequest) (sdk.ListPage, error) {
-	return do(ctx, s, call{"list", sdk.CanList, true}, func(ctx context.Context, d *dial.Store) (sdk.ListPage, error) {
+	return do(ctx, s, call{op: "list", need: sdk.CanList, safe: true}, func(ctx context.Context, d *dial.Store) (sdk.ListPage, error) {
 		return d.List(ctx, r)
 	})
 }
 
 // Versions gives one page of a secret's versions.
 func (s *Store) Versions(ctx context.Context, r sdk.VersionsRequest) (sdk.VersionsPage, error) {
-	return do(ctx, s, call{"versions", sdk.CanVersions, true}, func(ctx context.Context, d *dial.Store) (sdk.VersionsPage, error) {
+	return do(ctx, s, call{op: "versions", need: sdk.CanVersions, safe: true, name: r.Name}, func(ctx context.Context, d *dial.Store) (sdk.VersionsPage, error) {
 		return d.Versions(ctx, r)
 	})
 }
@@ -89,7 +89,7 @@ func (s *Store) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error
 	if r.Description != "" || len(r.Labels) > 0 {
 		need |= sdk.CanPutLabels
 	}
-	return do(ctx, s, call{"put", need, r.If.IsZero()}, func(ctx context.Context, d *dial.Store) (sdk.PutResult, error) {
+	return do(ctx, s, call{"put", need, r.If.IsZero(), r.Name, r.If.Version()}, func(ctx context.Context, d *dial.Store) (sdk.PutResult, error) {
 		return d.Put(ctx, r)
 	})
 }
@@ -103,14 +103,14 @@ func (s *Store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteResu
 	if r.RecoveryWindow > 0 {
 		need |= sdk.CanDeleteWindow
 	}
-	return do(ctx, s, call{"delete", need, true}, func(ctx context.Context, d *dial.Store) (sdk.DeleteResult, error) {
+	return do(ctx, s, call{op: "delete", need: need, safe: true, name: r.Name}, func(ctx context.Context, d *dial.Store) (sdk.DeleteResult, error) {
 		return d.Delete(ctx, r)
 	})
 }
 
 // Restore brings a deleted secret back.
 func (s *Store) Restore(ctx context.Context, r sdk.RestoreRequest) error {
-	_, err := do(ctx, s, call{"restore", sdk.CanRestore, false}, func(ctx context.Context, d *dial.Store) (struct{}, error) {
+	_, err := do(ctx, s, call{op: "restore", need: sdk.CanRestore, name: r.Name}, func(ctx context.Context, d *dial.Store) (struct{}, error) {
 		return struct{}{}, d.Restore(ctx, r)
 	})
 	return err
@@ -122,7 +122,7 @@ func (s *Store) Encrypt(ctx context.Context, r sdk.EncryptRequest) (sdk.EncryptR
 	if len(r.AAD) > 0 {
 		need |= sdk.CanAAD
 	}
-	return do(ctx, s, call{"encrypt", need, true}, func(ctx context.Context, d *dial.Store) (sdk.EncryptResult, error) {
+	return do(ctx, s, call{op: "encrypt", need: need, safe: true, name: r.Key}, func(ctx context.Context, d *dial.Store) (sdk.EncryptResult, error) {
 		return d.Encrypt(ctx, r)
 	})
 }
@@ -133,7 +133,7 @@ func (s *Store) Decrypt(ctx context.Context, r sdk.DecryptRequest) (sdk.DecryptR
 	if len(r.AAD) > 0 {
 		need |= sdk.CanAAD
 	}
-	return do(ctx, s, call{"decrypt", need, true}, func(ctx context.Context, d *dial.Store) (sdk.DecryptResult, error) {
+	return do(ctx, s, call{op: "decrypt", need: need, safe: true, name: r.Key}, func(ctx context.Context, d *dial.Store) (sdk.DecryptResult, error) {
 		return d.Decrypt(ctx, r)
 	})
 }

@@ -34,8 +34,14 @@ const (
 // Session is the connection to one running process of a plugin.
 type Session interface {
 	Dial() *dial.Plugin
-	Number() int           // the generation
-	Done() <-chan struct{} // closed when the process has ended
+	Number() int                 // the generation
+	Done() <-chan struct{}       // closed when the process has ended
+	Superseded() <-chan struct{} // closed when another process has taken its place, while this one still runs
+	// Admit lets a store that has just opened touch what it reaches. again says that a process which may do that has been
+	// started, and that the store must be opened there.
+	Admit(ctx context.Context, handle string, reach *sdk.Reach) (again bool, err error)
+	// Dismiss undoes Admit, once the opening is closed.
+	Dismiss(handle string)
 }
 
 // Provider gives the current session of one plugin; it waits for one that is starting.
@@ -55,6 +61,18 @@ type Spec struct {
 	Logger *slog.Logger
 	// Changed is told what a store that can watch reports; nil for none.
 	Changed func(sdk.Event)
+	// Observe is told of every call once it has ended; nil for nobody. It must not block.
+	Observe func(Observation)
+}
+
+// Observation is one call on a store and how it ended.
+type Observation struct {
+	Op       string
+	Name     string // of the secret or key, where the call has one
+	Version  string // that was asked for, or written
+	Provider Provider
+	Err      error
+	Took     time.Duration
 }
 
 // Limits bound the calls on one store. Zero values mean no limit, and DefaultTimeout.
@@ -76,6 +94,7 @@ type Store struct {
 	health  health
 
 	mu       sync.Mutex
+	provider Provider // who opens it from now on
 	flight   *openFlight
 	openings int
 	reauth   time.Time // when a refused login last made us resolve the settings anew
@@ -83,13 +102,14 @@ type Store struct {
 
 // opening is one handle in one process.
 type opening struct {
-	handle  *dial.Store
-	session Session
-	can     sdk.Capabilities // as the provider answered
-	digest  [32]byte         // of the settings it was opened with
-	ctx     context.Context  // ends when the opening is replaced; watches hang on it
-	end     context.CancelFunc
-	opened  time.Time
+	handle   *dial.Store
+	session  Session
+	provider Provider
+	can      sdk.Capabilities // as the provider answered
+	digest   [32]byte         // of the settings it was opened with
+	ctx      context.Context  // ends when the opening is replaced; watches hang on it
+	end      context.CancelFunc
+	opened   time.Time
 }
 
 func (o *opening) alive() bool {
@@ -108,7 +128,7 @@ type openFlight struct {
 }
 
 func newStore(t *Table, spec Spec) *Store {
-	s := &Store{spec: spec, table: t}
+	s := &Store{spec: spec, table: t, provider: spec.Provider}
 	if l := spec.Limits; l.Rate > 0 {
 		s.bucket = rate.NewLimiter(rate.Limit(l.Rate), max(l.Burst, 1))
 	}
@@ -161,9 +181,7 @@ func (s *Store) open(ctx context.Context, again bool) error {
 		}
 		f = &openFlight{done: make(chan struct{})}
 		s.flight = f
-		s.openings++
-		handle := fmt.Sprintf("%s~%d", s.spec.Name, s.openings)
-		if !s.table.spawn(func(ctx context.Context) { s.runOpen(ctx, f, handle) }) {
+		if !s.table.spawn(func(ctx context.Context) { s.runOpen(ctx, f) }) {
 			f.err, f.at = errClosed(s.spec.Name), time.Now()
 			close(f.done)
 		}
@@ -190,16 +208,19 @@ func errClosed(store string) error {
 	return sdk.Errorf(sdk.Unavailable, "store %s: the host is closed", store)
 }
 
-func (s *Store) runOpen(ctx context.Context, f *openFlight, handle string) {
+// runOpen opens the store with its provider. When that changed meanwhile, it opens once more, with the new one.
+func (s *Store) runOpen(ctx context.Context, f *openFlight) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
-	o, err := s.openNow(ctx, handle)
-	if err == nil {
-		if old, ok := s.current.Swap(o); ok {
-			s.table.retire(s, old)
+	var err error
+	for done := false; !done; {
+		var o *opening
+		if o, err = s.openOn(ctx, s.served()); err != nil {
+			break
 		}
-		s.table.opened(s)
-		s.watch(o)
+		if done = s.install(o, o.provider); !done {
+			s.table.retire(s, unused(o))
+		}
 	}
 	s.mu.Lock()
 	f.err, f.at = err, time.Now()
@@ -207,28 +228,110 @@ func (s *Store) runOpen(ctx context.Context, f *openFlight, handle string) {
 	close(f.done)
 }
 
-func (s *Store) openNow(ctx context.Context, handle string) (*opening, error) {
+// served gives who opens the store.
+func (s *Store) served() Provider {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.provider
+}
+
+// install makes an opening current, unless the store's provider is not of any more. What was current is closed.
+func (s *Store) install(o *opening, of Provider) bool {
+	s.mu.Lock()
+	if s.provider != of {
+		s.mu.Unlock()
+		return false
+	}
+	old, ok := s.current.Swap(o)
+	s.mu.Unlock()
+	if ok {
+		s.table.retire(s, old)
+	}
+	s.begun(o)
+	return true
+}
+
+// begun starts what goes along with a current opening.
+func (s *Store) begun(o *opening) {
+	s.table.opened(s)
+	s.watch(o)
+	s.follow(o)
+}
+
+// follow opens the store anew when another process takes the place of the opening's.
+func (s *Store) follow(o *opening) {
+	superseded := o.session.Superseded()
+	if superseded == nil {
+		return
+	}
+	s.table.spawn(func(ctx context.Context) {
+		select {
+		case <-superseded:
+		case <-o.session.Done():
+			return
+		case <-o.ctx.Done():
+			return
+		}
+		if err := s.Reopen(ctx); err != nil && ctx.Err() == nil {
+			s.spec.Logger.Warn("the store did not open on the new process; it is tried again on its next use", "store", s.spec.Name,
+				"code", sdk.CodeOf(err).String(), "error", err)
+		}
+	})
+}
+
+// openOn opens the store beside whatever is current.
+func (s *Store) openOn(ctx context.Context, p Provider) (*opening, error) {
 	settings, err := s.spec.Settings(ctx)
 	if err != nil {
 		return nil, err
 	}
-	for try := 0; ; try++ {
-		session, err := s.spec.Provider.Current(ctx)
+	for died, wider := 0, 0; ; {
+		session, err := p.Current(ctx)
 		if err != nil {
 			return nil, err
 		}
+		handle := s.newHandle()
 		h, err := session.Dial().Open(ctx, handle, settings.Reveal())
-		if err != nil && dial.IsTransport(err) && try == 0 && waitGone(ctx, session) {
+		if err != nil && dial.IsTransport(err) && died == 0 && waitGone(ctx, session) {
+			died++
 			continue // the process died under it; the next one is on its way
 		}
 		if err != nil {
 			return nil, err
 		}
-		o := &opening{handle: h, session: session, can: h.Can(), digest: digestOf(settings), opened: time.Now()}
-		o.ctx, o.end = context.WithCancel(s.table.ctx)
-		s.spec.Logger.Debug("store opened", "store", s.spec.Name, "generation", session.Number(), "can", o.can.String())
-		return o, nil
+		again, err := session.Admit(ctx, handle, h.Reach())
+		if err == nil && !again {
+			o := &opening{handle: h, session: session, provider: p, can: h.Can(), digest: digestOf(settings), opened: time.Now()}
+			o.ctx, o.end = context.WithCancel(s.table.ctx)
+			s.spec.Logger.Debug("store opened", "store", s.spec.Name, "generation", session.Number(), "can", o.can.String())
+			return o, nil
+		}
+		s.abandon(ctx, h)
+		session.Dismiss(handle)
+		if err != nil {
+			return nil, err
+		}
+		if wider++; wider > maxWider {
+			return nil, sdk.Errorf(sdk.Internal, "store %s: every opening reaches further than the one before", s.spec.Name)
+		}
 	}
+}
+
+// maxWider is how often an opening may ask for a process that may do more.
+const maxWider = 8
+
+func (s *Store) newHandle() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.openings++
+	return fmt.Sprintf("%s~%d", s.spec.Name, s.openings)
+}
+
+// abandon closes a handle that nobody has used.
+func (s *Store) abandon(ctx context.Context, h *dial.Store) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	_ = h.Close(ctx) // it holds nothing but memory, and the process may be gone
 }
 
 // Can tells what the store can be used for, opening it if need be.

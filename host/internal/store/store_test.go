@@ -39,6 +39,10 @@ func (p *process) Dial() *dial.Plugin    { return dial.New(p.conn) }
 func (p *process) Number() int           { return p.number }
 func (p *process) Done() <-chan struct{} { return p.done }
 
+func (p *process) Superseded() <-chan struct{}                             { return nil }
+func (p *process) Admit(context.Context, string, *sdk.Reach) (bool, error) { return false, nil }
+func (p *process) Dismiss(string)                                          {}
+
 func (ps *processes) Current(context.Context) (Session, error) {
 	ps.mu.Lock()
 	defer ps.mu.Unlock()

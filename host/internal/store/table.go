@@ -74,11 +74,17 @@ func (t *Table) spawn(f func(ctx context.Context)) bool {
 
 // opened notes that s is open and closes the least recently used store of its provider beyond the limit.
 func (t *Table) opened(s *Store) {
+	p := s.served()
 	t.mu.Lock()
-	set := t.open[s.spec.Provider]
+	for other, set := range t.open { // it may have been another provider's
+		if delete(set, s); len(set) == 0 && other != p {
+			delete(t.open, other)
+		}
+	}
+	set := t.open[p]
 	if set == nil {
 		set = map[*Store]bool{}
-		t.open[s.spec.Provider] = set
+		t.open[p] = set
 	}
 	set[s] = true
 	var idle *Store
@@ -103,12 +109,21 @@ func (t *Table) opened(s *Store) {
 func (t *Table) retire(s *Store, old slot.Retired[*opening]) {
 	if !t.spawn(func(ctx context.Context) { s.finish(ctx, old) }) {
 		old.Value.end() // the host is closing: the process ends, and the opening with it
+		old.Value.session.Dismiss(old.Value.handle.Handle())
 	}
+}
+
+// unused is an opening that never was current.
+func unused(o *opening) slot.Retired[*opening] {
+	drained := make(chan struct{})
+	close(drained)
+	return slot.Retired[*opening]{Value: o, Drained: drained}
 }
 
 func (s *Store) finish(ctx context.Context, old slot.Retired[*opening]) {
 	o := old.Value
 	o.end()
+	defer o.session.Dismiss(o.handle.Handle())
 	drain := time.NewTimer(drainTimeout)
 	defer drain.Stop()
 	select {

@@ -125,7 +125,7 @@ func (h *Host) batchable(r *reading) *member {
 	if ref.Kind != refs.Secret || ref.Version != "" {
 		return nil
 	}
-	m := h.members[ref.Store]
+	m := h.stores()[ref.Store]
 	if m == nil || m.cfg.CiphertextFrom != "" || m.cfg.Document != "" || r.ref.Kind == refs.Environ && h.cfg.References.Fallback == "env" {
 		return nil
 	}

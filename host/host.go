@@ -32,8 +32,8 @@ type Host struct {
 	cache        *cache.Cache[*Value]
 	bindings     readmap.Map[*binding]
 	table        *store.Table
-	members      map[string]*member
-	plugins      map[string]*running // by provider and version constraint
+	members      atomic.Pointer[map[string]*member] // replaced when a store is added
+	fleet        *fleet
 	hosted       map[string]bool
 	fallbacks    sync.Map // names that the environment answered for the store
 
@@ -49,7 +49,7 @@ type Host struct {
 type member struct {
 	name    string
 	cfg     config.Store
-	plugin  *running
+	plugin  atomic.Pointer[running] // what serves it
 	store   *store.Store
 	policy  cache.Policy
 	singly  atomic.Int64 // batches that the backend refused as a whole
@@ -70,7 +70,7 @@ func Open(ctx context.Context, cfg *config.Config, opts ...Option) (*Host, error
 	if err := cfg.Check(); err != nil {
 		return nil, err
 	}
-	h := &Host{cfg: cfg, log: o.logger, members: map[string]*member{}, plugins: map[string]*running{}, hosted: map[string]bool{}}
+	h := &Host{cfg: cfg, log: o.logger, hosted: map[string]bool{}}
 	for _, n := range cfg.References.HostedNames {
 		h.hosted[n] = true
 	}
@@ -87,6 +87,8 @@ func (h *Host) open(ctx context.Context, o options) error {
 	h.ctx, h.stop = context.WithCancel(context.Background())
 	h.cache = cache.New(cache.Options[*Value]{MaxEntries: all.MaxEntries, MaxBytes: all.MaxBytes, MarkStale: markStale})
 	h.table = store.NewTable(o.openStore)
+	h.members.Store(&map[string]*member{})
+	h.fleet = &fleet{catalog: plugin.NewCatalog(pluginOptions(h.cfg, o)), given: o.providers}
 	h.sourcePolicy = policyOf(all, sourceTimeout)
 	h.sourcePolicy.TTL = min(h.sourcePolicy.TTL, sourceTTL)
 	sources, err := source.New(sourceOptions(h.cfg, o))
@@ -94,16 +96,23 @@ func (h *Host) open(ctx context.Context, o options) error {
 		return err
 	}
 	h.sources = sources
-	if err := h.startPlugins(ctx, o); err != nil {
+	serving, err := h.startPlugins(ctx)
+	if err != nil {
 		return err
 	}
-	if err := h.checkSettings(); err != nil {
+	if err := h.checkSettings(serving); err != nil {
 		return err
 	}
-	for name, c := range h.cfg.Stores {
-		h.addMember(name, c)
+	members := map[string]*member{}
+	for name, r := range serving {
+		members[name] = h.newMember(name, h.cfg.Stores[name], r)
 	}
+	h.members.Store(&members)
 	return h.openStores(ctx)
+}
+
+func pluginOptions(cfg *config.Config, o options) plugin.Options {
+	return plugin.Options{Dir: cfg.PluginDir(), RunDir: o.runDir, Logger: o.logger, Env: o.pluginEnv}
 }
 
 func sourceOptions(cfg *config.Config, o options) source.Options {
@@ -138,28 +147,32 @@ func allowed(a config.Access) (c sdk.Capabilities) {
 	return c
 }
 
-func (h *Host) addMember(name string, c config.Store) {
+// stores gives the members by name; the map does not change.
+func (h *Host) stores() map[string]*member { return *h.members.Load() }
+
+func (h *Host) newMember(name string, c config.Store, r *running) *member {
 	limits := store.Limits{Rate: c.Limits.Rate, Burst: c.Limits.Burst, Concurrency: c.Limits.Concurrency, Timeout: c.Limits.Timeout}
 	load := limits.Timeout
 	if load <= 0 {
 		load = store.DefaultTimeout
 	}
-	m := &member{name: name, cfg: c, plugin: h.pluginOf(c), policy: policyOf(h.cfg.CacheOf(name), load), reopen: make(chan struct{}, 1)}
-	m.secrets.tree = h.cfg.AbsPaths(name, m.plugin.manifest)
+	m := &member{name: name, cfg: c, policy: policyOf(h.cfg.CacheOf(name), load), reopen: make(chan struct{}, 1)}
+	m.plugin.Store(r)
+	m.secrets.tree = h.cfg.AbsPaths(name, r.manifest)
 	m.store = h.table.Add(store.Spec{
-		Name: name, Provider: m.plugin, Allow: allowed(c.Access), Limits: limits, Logger: h.log,
+		Name: name, Provider: r, Allow: allowed(c.Access), Limits: limits, Logger: h.log,
 		Settings: func(ctx context.Context) (sdk.Sensitive, error) { return h.settings(ctx, m) },
 		Changed:  func(e sdk.Event) { h.changed(m, e) },
 	})
-	h.members[name] = m
+	return m
 }
 
 // member finds a configured store.
 func (h *Host) member(name string) (*member, error) {
-	if m := h.members[name]; m != nil {
+	if m := h.stores()[name]; m != nil {
 		return m, nil
 	}
-	return nil, sdk.Errorf(sdk.NotFound, "there is no store %q in the configuration; it has %s", name, storeNames(h.members))
+	return nil, sdk.Errorf(sdk.NotFound, "there is no store %q in the configuration; it has %s", name, storeNames(h.stores()))
 }
 
 // changed forgets what a store says may have changed; live values are read anew at once.
@@ -210,14 +223,14 @@ func (h *Host) Close(ctx context.Context) error {
 	h.cache.Close()
 	h.table.Close(ctx)
 	h.wg.Wait()
-	failed := stopAll(ctx, h.plugins)
+	failed := stopAll(ctx, h.fleet.plugins())
 	if h.sources != nil {
 		failed = append(failed, h.sources.Close())
 	}
 	return errors.Join(failed...)
 }
 
-func stopAll(ctx context.Context, plugins map[string]*running) []error {
+func stopAll(ctx context.Context, plugins []*running) []error {
 	var mu sync.Mutex
 	var failed []error
 	var wg sync.WaitGroup

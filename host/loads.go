@@ -117,7 +117,7 @@ func (h *Host) readEnviron(ref refs.Ref) (*reading, error) {
 	if cfg.Fallback != "env" {
 		return stored, nil
 	}
-	m := h.members[cfg.DefaultStore]
+	m := h.stores()[cfg.DefaultStore]
 	return h.entry(ref, "", key("environ", ref.Name), &m.policy, func(ctx context.Context) (*Value, error) {
 		v, err := stored.value(ctx)
 		if sdk.CodeOf(err) != sdk.NotFound {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"github.com/keyway-dev/keyway/host/config"
 	"github.com/keyway-dev/keyway/host/internal/plugin"
 	"github.com/keyway-dev/keyway/host/internal/store"
@@ -16,12 +18,13 @@ import (
 	"github.com/keyway-dev/keyway/sdk/dial"
 )
 
-// running is one provider that serves stores: a supervised process, or a connection that the embedder gave.
+// running is one plugin that serves stores: a supervised process, or a connection that the embedder gave.
 type running struct {
 	provider string
+	cell     plugin.Cell
 	process  *plugin.Process // nil for a connection
 	fixed    *connection
-	manifest sdk.Manifest
+	manifest sdk.Manifest // once introduced
 }
 
 // Current gives the session of the running plugin.
@@ -49,44 +52,89 @@ func (c *connection) Dismiss(string)              {}
 // Admit lets everything pass: what the embedder serves in its own process is nobody else's to confine.
 func (c *connection) Admit(context.Context, string, *sdk.Reach) (bool, error) { return false, nil }
 
-func pluginKey(provider, constraint string) string { return provider + "\x00" + constraint }
+// fleet holds the plugins of a host. Stores of one provider and version share one, unless their configuration isolates
+// them.
+type fleet struct {
+	catalog *plugin.Catalog
+	given   map[string]grpc.ClientConnInterface // connections by provider, from the embedder
 
-func (h *Host) pluginOf(c config.Store) *running { return h.plugins[pluginKey(c.Provider, c.Version)] }
+	mu  sync.Mutex
+	all []*running
+}
+
+// cellOf is the cell of a store's plugin.
+func cellOf(name string, c config.Store) plugin.Cell {
+	switch c.Isolation {
+	case "dedicated":
+		return plugin.Cell{Kind: plugin.Dedicated, Store: name}
+	case "team":
+		return plugin.Cell{Kind: plugin.Team}
+	}
+	return plugin.Cell{Kind: plugin.Shared}
+}
+
+// plugins gives those that run or ran, in a stable order.
+func (f *fleet) plugins() []*running {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.all)
+}
+
+// join gives the plugin that is to serve a store: one that is there, or a new one that is not started yet.
+func (f *fleet) join(name string, c config.Store) (r *running, fresh bool, err error) {
+	cell := cellOf(name, c)
+	if conn, ok := f.given[c.Provider]; ok {
+		return f.add(&running{provider: c.Provider, cell: cell, fixed: &connection{dial.New(conn)}},
+			func(r *running) bool { return r.fixed != nil && r.provider == c.Provider })
+	}
+	b, err := f.catalog.Find(c.Provider, c.Version)
+	if err != nil {
+		return nil, false, err
+	}
+	return f.add(&running{provider: c.Provider, cell: cell, process: f.catalog.Supervise(b)},
+		func(r *running) bool { return r.process != nil && r.cell == cell && r.process.Binary().Path == b.Path })
+}
+
+// add adds a plugin unless there is one that is the same.
+func (f *fleet) add(r *running, same func(*running) bool) (*running, bool, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if i := slices.IndexFunc(f.all, same); i >= 0 {
+		return f.all[i], false, nil
+	}
+	f.all = append(f.all, r)
+	return r, true, nil
+}
 
 // startPlugins finds and starts, side by side, every plugin that a store needs. All that fail are reported.
-func (h *Host) startPlugins(ctx context.Context, o options) error {
-	catalog := plugin.NewCatalog(plugin.Options{Dir: h.cfg.PluginDir(), RunDir: o.runDir, Logger: o.logger, Env: o.pluginEnv})
+func (h *Host) startPlugins(ctx context.Context) (map[string]*running, error) {
 	var mu sync.Mutex
 	var problems []config.Problem
+	fault := func(name string, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		problems = append(problems, h.cfg.Problem(config.Path("stores", name, "provider"), "%v", err))
+	}
+	serving := map[string]*running{}
 	var wg sync.WaitGroup
 	for _, name := range slices.Sorted(maps.Keys(h.cfg.Stores)) {
-		c := h.cfg.Stores[name]
-		k := pluginKey(c.Provider, c.Version)
-		if h.plugins[k] != nil {
+		r, fresh, err := h.fleet.join(name, h.cfg.Stores[name])
+		if err != nil {
+			fault(name, err)
 			continue
 		}
-		r := &running{provider: c.Provider}
-		h.plugins[k] = r
-		if conn, ok := o.providers[c.Provider]; ok {
-			r.fixed = &connection{dial.New(conn)}
-		} else {
-			b, err := catalog.Find(c.Provider, c.Version)
-			if err != nil {
-				problems = append(problems, h.cfg.Problem(config.Path("stores", name, "provider"), "%v", err))
-				continue
-			}
-			r.process = catalog.Supervise(b)
+		serving[name] = r
+		if !fresh {
+			continue
 		}
 		wg.Go(func() {
 			if err := r.introduce(ctx); err != nil {
-				mu.Lock()
-				defer mu.Unlock()
-				problems = append(problems, h.cfg.Problem(config.Path("stores", name, "provider"), "%v", err))
+				fault(name, err)
 			}
 		})
 	}
 	wg.Wait()
-	return config.NewError(problems...)
+	return serving, config.NewError(problems...)
 }
 
 // introduce starts the plugin and learns its manifest.
@@ -108,10 +156,10 @@ func (r *running) introduce(ctx context.Context) error {
 }
 
 // checkSettings holds every store's settings against its plugin's schema, in one report.
-func (h *Host) checkSettings() error {
+func (h *Host) checkSettings(serving map[string]*running) error {
 	var problems []config.Problem
-	for name, c := range h.cfg.Stores {
-		problems = append(problems, h.cfg.CheckSettings(name, h.pluginOf(c).manifest)...)
+	for name, r := range serving {
+		problems = append(problems, h.cfg.CheckSettings(name, r.manifest)...)
 	}
 	return config.NewError(problems...)
 }
@@ -123,7 +171,7 @@ func (h *Host) openStores(ctx context.Context) error {
 	var problems []config.Problem
 	var refused []error
 	var wg sync.WaitGroup
-	for _, m := range h.members {
+	for _, m := range h.stores() {
 		h.spawn(func(ctx context.Context) { m.reopenLoop(ctx, h) })
 		wg.Go(func() {
 			found, err := h.openStore(ctx, m)

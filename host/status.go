@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -51,9 +52,9 @@ type PluginStatus struct {
 
 // Stores tells the state of every store, by name, without asking any.
 func (h *Host) Stores() []StoreStatus {
-	out := make([]StoreStatus, 0, len(h.members))
-	for _, name := range slices.Sorted(maps.Keys(h.members)) {
-		m := h.members[name]
+	out := make([]StoreStatus, 0, len(h.stores()))
+	for _, name := range slices.Sorted(maps.Keys(h.stores())) {
+		m := h.stores()[name]
 		s := m.store.Status()
 		out = append(out, StoreStatus{Name: name, Provider: m.cfg.Provider, Required: m.cfg.Required, Open: s.Open,
 			Generation: s.Generation, Can: s.Can, Opened: s.Opened, Down: s.Down, Singly: m.singly.Load()})
@@ -61,27 +62,44 @@ func (h *Host) Stores() []StoreStatus {
 	return out
 }
 
-// Plugins tells the state of every plugin that serves a store.
+// Plugins tells the state of every plugin that serves a store, or served one a moment ago.
 func (h *Host) Plugins() []PluginStatus {
-	out := make([]PluginStatus, 0, len(h.plugins))
-	for _, k := range slices.Sorted(maps.Keys(h.plugins)) {
-		r := h.plugins[k]
-		if r.process == nil {
-			out = append(out, PluginStatus{Provider: r.provider, Version: r.manifest.Version, State: "connected", Generation: 1})
-			continue
-		}
-		s := r.process.Status()
-		out = append(out, PluginStatus{Provider: r.provider, Version: s.Version, Path: s.Path, State: string(s.State), PID: s.PID,
-			Generation: s.Generation, Restarts: s.Restarts, Since: s.Since, LastError: s.LastError, Stderr: s.StderrTail})
+	var out []PluginStatus
+	for _, r := range h.fleet.plugins() {
+		out = append(out, h.statusOf(r))
 	}
+	slices.SortStableFunc(out, func(a, b PluginStatus) int {
+		return cmp.Or(cmp.Compare(a.Provider, b.Provider), cmp.Compare(a.Version, b.Version))
+	})
+	return out
+}
+
+func (h *Host) statusOf(r *running) PluginStatus {
+	out := PluginStatus{Provider: r.provider, Cell: string(r.cell.Kind)}
+	if r.cell.Store != "" {
+		out.Cell += " " + r.cell.Store
+	}
+	for name, m := range h.stores() {
+		if m.plugin.Load() == r {
+			out.Stores = append(out.Stores, name)
+		}
+	}
+	slices.Sort(out.Stores)
+	if r.process == nil {
+		out.Version, out.State, out.Generation = r.manifest.Version, "connected", 1
+		return out
+	}
+	s := r.process.Status()
+	out.Version, out.Path, out.State, out.PID = s.Version, s.Path, string(s.State), s.PID
+	out.Generation, out.Restarts, out.Since, out.LastError, out.Stderr = s.Generation, s.Restarts, s.Since, s.LastError, s.StderrTail
 	return out
 }
 
 // Ready is nil when every required store has answered, else Unavailable and the names of those that have not.
 func (h *Host) Ready() error {
 	var missing []string
-	for _, name := range slices.Sorted(maps.Keys(h.members)) {
-		if m := h.members[name]; m.cfg.Required && !m.ready.Load() {
+	for _, name := range slices.Sorted(maps.Keys(h.stores())) {
+		if m := h.stores()[name]; m.cfg.Required && !m.ready.Load() {
 			missing = append(missing, describePlace(name, m.store.Status().Down))
 		}
 	}

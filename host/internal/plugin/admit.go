@@ -16,3 +16,6 @@ func (g *Generation) Admit(context.Context, string, *sdk.Reach) (again bool, err
 
 // Dismiss undoes Admit.
 func (g *Generation) Dismiss(string) {}
+
+// Binary is what the process runs.
+func (p *Process) Binary() Binary { return p.binary }

@@ -88,6 +88,9 @@ func serve(p *sdk.Plugin) {
 		log.Error("cannot serve", "error", err)
 		os.Exit(1)
 	}
+	if err := harden(name); err != nil {
+		log.Warn("the process is as open to its user as any other", "error", err)
+	}
 	s := newServer(p, log)
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
 	go untilEOF(stdin(), func() {
@@ -99,7 +102,10 @@ func serve(p *sdk.Plugin) {
 		HandshakeConfig:  plugin.HandshakeConfig{MagicCookieKey: wire.CookieKey, MagicCookieValue: wire.CookieValue},
 		VersionedPlugins: map[int]plugin.PluginSet{wire.Protocol: {wire.PluginSet: &registrar{server: s}}},
 		Logger:           hclog.New(&hclog.LoggerOptions{Name: name, Level: hclog.Warn, Output: stderr, JSONFormat: true}),
-		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server {
+		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server { // called when the listener exists
+			if err := settle(); err != nil {
+				log.Warn("the process keeps the system calls of its start", "error", err)
+			}
 			return grpc.NewServer(append(append(opts, serverOptions()...), creds...)...)
 		},
 	})

@@ -21,36 +21,55 @@ func (h *Host) Resolve(ctx context.Context, ref string) (*Value, error) {
 	return b.get(ctx)
 }
 
-// ResolveAll resolves many references in one pass: each secret is read once, in batches where the store has them and in
-// parallel where not. The map holds what could be resolved, by the text that asked; the error joins everything that
-// could not, each with its reference.
+// Resolved is the answer to one of several references: its value, or why there is none.
+type Resolved struct {
+	Reference string
+	Value     *Value
+	Err       error
+}
+
+// ResolveAll resolves many references in one pass, as [Host.ResolveEach]. The map holds what could be resolved, by the text
+// that asked; the error joins everything that could not, each with its reference.
 func (h *Host) ResolveAll(ctx context.Context, references ...string) (map[string]*Value, error) {
 	var failed []error
+	out := make(map[string]*Value, len(references))
+	told := map[string]bool{}
+	for _, r := range h.ResolveEach(ctx, references...) {
+		switch {
+		case r.Err == nil:
+			out[r.Reference] = r.Value
+		case !told[r.Reference]:
+			told[r.Reference] = true
+			failed = append(failed, r.Err)
+		}
+	}
+	return out, errors.Join(failed...)
+}
+
+// ResolveEach resolves many references in one pass: each secret is read once, in batches where the store has them and in
+// parallel where not. It gives an answer for each reference, in the order asked for.
+func (h *Host) ResolveEach(ctx context.Context, references ...string) []Resolved {
+	type bound struct {
+		binding *binding
+		err     error
+	}
+	asked := make(map[string]bound, len(references))
 	bindings := make(map[string]*binding, len(references))
 	for _, text := range references {
-		if _, ok := bindings[text]; ok {
+		if _, ok := asked[text]; ok {
 			continue
 		}
 		b, err := h.bind(text)
-		if err != nil {
-			failed = append(failed, err)
-		}
-		bindings[text] = b
+		asked[text], bindings[text] = bound{b, err}, b
 	}
 	answers := h.fetch(ctx, bindings)
-	out := make(map[string]*Value, len(bindings))
-	for _, text := range references {
-		b := bindings[text]
-		if b == nil {
-			continue
+	out := make([]Resolved, len(references))
+	for i, text := range references {
+		a := asked[text]
+		out[i] = Resolved{Reference: text, Err: a.err}
+		if a.err == nil {
+			out[i].Value, out[i].Err = answers.of(ctx, a.binding)
 		}
-		bindings[text] = nil // each once, in the order asked for
-		v, err := answers.of(ctx, b)
-		if err != nil {
-			failed = append(failed, err)
-			continue
-		}
-		out[text] = v
 	}
-	return out, errors.Join(failed...)
+	return out
 }

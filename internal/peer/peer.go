@@ -14,6 +14,13 @@ import (
 // Identity is what the kernel says about the process at the other end.
 type Identity struct{ PID, UID int }
 
+// Of tells who is at the other end of c.
+func Of(c *net.UnixConn) (Identity, error) { return identify(c) }
+
+// Groups gives the numbers of the groups, its own and the supplementary ones, that the process at the other end of c had when
+// it connected.
+func Groups(c *net.UnixConn) ([]int, error) { return groups(c) }
+
 // New returns credentials that accept a peer only if check does, and drop everybody else before the first byte.
 func New(check func(Identity) error) credentials.TransportCredentials { return &kernel{check} }
 

@@ -27,3 +27,20 @@ func identify(c *net.UnixConn) (id Identity, err error) {
 	})
 	return id, errors.Join(err, cerr)
 }
+
+func groups(c *net.UnixConn) (ids []int, err error) {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	cerr := rc.Control(func(fd uintptr) {
+		var x *unix.Xucred
+		if x, err = unix.GetsockoptXucred(int(fd), unix.SOL_LOCAL, unix.LOCAL_PEERCRED); err != nil {
+			return
+		}
+		for _, g := range x.Groups[:min(max(int(x.Ngroups), 0), len(x.Groups))] {
+			ids = append(ids, int(g))
+		}
+	})
+	return ids, errors.Join(err, cerr)
+}

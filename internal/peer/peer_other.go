@@ -11,3 +11,5 @@ import (
 const Known = false
 
 func identify(*net.UnixConn) (Identity, error) { return Identity{}, errors.ErrUnsupported }
+
+func groups(*net.UnixConn) ([]int, error) { return nil, errors.ErrUnsupported }

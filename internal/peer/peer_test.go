@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 )
 
@@ -74,5 +75,27 @@ func TestOnlyUnixSocketsHaveAPeer(t *testing.T) {
 	defer b.Close()
 	if _, _, err := New(func(Identity) error { return nil }).ClientHandshake(t.Context(), "", a); err == nil {
 		t.Error("a pipe passed as a Unix socket")
+	}
+}
+
+func TestThePeersGroupsAreToldWithItsOwnFirst(t *testing.T) {
+	dialed, _ := pair(t)
+	u := dialed.(*net.UnixConn)
+	id, err := Of(u)
+	if err != nil || id.PID != os.Getpid() {
+		t.Errorf("Of: %+v, %v; want this process", id, err)
+	}
+	got, err := Groups(u)
+	if err != nil || len(got) == 0 || got[0] != os.Getegid() {
+		t.Fatalf("Groups: %v, %v; want %d first", got, err, os.Getegid())
+	}
+	want, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range want {
+		if !slices.Contains(got, g) {
+			t.Errorf("Groups: %v, without %d, which this process has", got, g)
+		}
 	}
 }

@@ -27,12 +27,12 @@ func harden(name string) error {
 // settle takes from the process what only its start needed, now that its listener exists: it starts no program or process any
 // more and listens nowhere else. A process whose host dials for it opens no sockets either. That hinders whoever takes over
 // an honest plugin; what a dishonest one may do is for the host to say.
-func settle() error {
+func settle(brokered bool) error {
 	rules := seccomp.Deny(unix.SYS_EXECVE, unix.SYS_EXECVEAT, unix.SYS_BIND, unix.SYS_LISTEN)
 	rules = append(rules, seccomp.Deny(forks...)...)
 	rules = append(rules, seccomp.NeedBit(unix.SYS_CLONE, 0, unix.CLONE_THREAD))
 	rules = append(rules, seccomp.Absent(unix.SYS_CLONE3)...) // its flags are in memory, out of sight
-	if brokered() {
+	if brokered {
 		rules = append(rules, seccomp.Deny(unix.SYS_SOCKET, unix.SYS_CONNECT)...)
 	}
 	f, err := seccomp.Assemble(rules...)
@@ -45,12 +45,4 @@ func settle() error {
 		return err
 	}
 	return f.Process()
-}
-
-// brokerDescriptor is where a host that dials for its plugin puts the socket on which it is asked to.
-const brokerDescriptor = 3
-
-func brokered() bool {
-	kind, err := unix.GetsockoptInt(brokerDescriptor, unix.SOL_SOCKET, unix.SO_TYPE)
-	return err == nil && kind == unix.SOCK_SEQPACKET
 }

@@ -4,4 +4,4 @@ package serve
 
 func harden(string) error { return nil }
 
-func settle() error { return nil }
+func settle(bool) error { return nil }

@@ -19,6 +19,7 @@ import (
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/internal/wire"
 	pb "github.com/keyway-dev/keyway/sdk/proto/keyway/plugin/v1"
+	"github.com/keyway-dev/keyway/sdk/serve/internal/dialsocket"
 	"github.com/keyway-dev/keyway/sdk/serve/internal/early"
 )
 
@@ -92,6 +93,10 @@ func serve(p *sdk.Plugin) {
 		log.Warn("the process is as open to its user as any other", "error", err)
 	}
 	s := newServer(p, log)
+	socket, brokered := dialsocket.Open()
+	if brokered {
+		s.dialThrough(socket.DialContext)
+	}
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE)
 	go untilEOF(stdin(), func() {
 		s.shutdown()
@@ -103,7 +108,7 @@ func serve(p *sdk.Plugin) {
 		VersionedPlugins: map[int]plugin.PluginSet{wire.Protocol: {wire.PluginSet: &registrar{server: s}}},
 		Logger:           hclog.New(&hclog.LoggerOptions{Name: name, Level: hclog.Warn, Output: stderr, JSONFormat: true}),
 		GRPCServer: func(opts []grpc.ServerOption) *grpc.Server { // called when the listener exists
-			if err := settle(); err != nil {
+			if err := settle(brokered); err != nil {
 				log.Warn("the process keeps the system calls of its start", "error", err)
 			}
 			return grpc.NewServer(append(append(opts, serverOptions()...), creds...)...)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"log/slog"
+	"net"
+	"net/http"
 
 	"google.golang.org/grpc"
 
@@ -19,6 +21,7 @@ type server struct {
 	plugin *sdk.Plugin
 	log    *slog.Logger
 	stores table
+	dial   func(ctx context.Context, network, address string) (net.Conn, error) // nil: sdk's own
 }
 
 func newServer(p *sdk.Plugin, log *slog.Logger) *server {
@@ -27,7 +30,16 @@ func newServer(p *sdk.Plugin, log *slog.Logger) *server {
 
 // env is what the store of a handle gets from us; sdk fills the rest.
 func (s *server) env(handle string) sdk.Env {
-	return sdk.Env{Logger: s.log.With("store", handle)}
+	return sdk.Env{Logger: s.log.With("store", handle), DialContext: s.dial}
+}
+
+// dialThrough makes dial the way to the network: of the stores, and of libraries that use http's default transport or a
+// clone of it. It is for a process that serves nothing else.
+func (s *server) dialThrough(dial func(ctx context.Context, network, address string) (net.Conn, error)) {
+	s.dial = dial
+	if t, ok := http.DefaultTransport.(*http.Transport); ok {
+		t.DialContext, t.Proxy = dial, nil // the host knows the proxies
+	}
 }
 
 // Describe introduces the plugin.

@@ -15,7 +15,9 @@ import (
 // connection is judged by name, against what the settings' Reach declares, and by address after DNS. They work the same in
 // every mode and on every system. A store may keep an Env as long as it lives; all of it is safe for concurrent use.
 type Env struct {
-	// DialContext connects. Its refusals are *Error with PermissionDenied and the reason "reach".
+	// DialContext connects. Its refusals are *Error with PermissionDenied and the reason "reach". A gRPC client takes it with
+	// grpc.WithContextDialer and a target "passthrough:///host:port": with any other gRPC resolves names in the plugin's
+	// process, which has no way to.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 	// HTTPClient dials through DialContext. It follows no proxy, since a proxy would hide the target.
 	HTTPClient *http.Client
@@ -89,7 +91,7 @@ func directDialer(ambient bool) *net.Dialer {
 			if err != nil {
 				return refused("dial %s: not an address", address)
 			}
-			return checkAddress(ap.Addr().Unmap(), ambient)
+			return checkAddress(ap.Addr().Unmap().WithZone(""), ambient)
 		},
 	}
 }

@@ -114,7 +114,7 @@ func TestAStoreWithoutReachMayDialEveryName(t *testing.T) {
 }
 
 func TestMetadataAddressesNeedTheAmbientIdentity(t *testing.T) {
-	for _, address := range []string{"169.254.169.254:80", "169.254.170.2:80", "[fe80::1]:80", "[fd00:ec2::254]:80", "168.63.129.16:80", "[::ffff:169.254.169.254]:80"} {
+	for _, address := range []string{"169.254.169.254:80", "169.254.170.2:80", "[fe80::1]:80", "[fd00:ec2::254]:80", "168.63.129.16:80", "[::ffff:169.254.169.254]:80", "[fe80::1%lo]:80", "[fd00:ec2::254%lo]:80"} {
 		if _, err := envFor(t, sdk.Env{}, false, address).DialContext(t.Context(), "tcp", address); !refused(err) {
 			t.Errorf("dial %s: %v, want a refusal", address, err)
 		}

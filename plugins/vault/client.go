@@ -56,7 +56,7 @@ func worthRetrying(ctx context.Context, resp *http.Response, err error) (bool, e
 		var u *url.Error
 		var op *net.OpError
 		switch {
-		case errors.As(err, &refused), errors.As(err, &untrusted):
+		case errors.As(err, &refused) && refused.Code != sdk.Unavailable, errors.As(err, &untrusted):
 			return false, nil
 		case errors.As(err, &op) && op.Op == "dial":
 			return true, nil

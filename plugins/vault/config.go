@@ -28,7 +28,7 @@ type Settings struct {
 // TLS says whom to trust and what to show. Texts are PEM.
 type TLS struct {
 	CA         string        `json:"ca" doc:"Certificates to trust instead of the system's, as PEM text."`
-	CAFile     string        `json:"ca_file" keyway:"operator,path" doc:"A file of them, read when the store opens."`
+	CAFile     string        `json:"ca_file" keyway:"operator,path" doc:"A file of them, read at each handshake."`
 	Cert       string        `json:"cert" doc:"Client certificate with its chain, as PEM text."`
 	Key        sdk.Sensitive `json:"key" doc:"Its private key, as PEM text."`
 	ServerName string        `json:"server_name" doc:"Name in the server's certificate, if it is not the address's."`

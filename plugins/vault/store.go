@@ -57,6 +57,9 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 	}
 	transport := env.NewTransport()
 	transport.TLSClientConfig = config
+	if s.TLS.CAFile != "" {
+		trustFile(transport, s.TLS.CAFile)
+	}
 	client, err := newClient(s.Address, transport)
 	if err != nil {
 		return nil, err

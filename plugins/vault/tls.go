@@ -1,8 +1,12 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"net"
+	"net/http"
 	"os"
 
 	"github.com/keyway-dev/keyway/sdk"
@@ -41,21 +45,14 @@ func (t *TLS) validate(login *Cert) []sdk.Problem {
 	return ps
 }
 
-// config makes the client's side of TLS. Certificates in files are read anew at each handshake, since they are renewed
-// while we run.
+// config makes the client's side of TLS. Nothing is read here: certificates in files are, anew at each handshake, since they
+// are renewed while we run.
 func (t *TLS) config(login *Cert) (*tls.Config, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	ca := []byte(t.CA)
-	if t.CAFile != "" {
-		var err error
-		if ca, err = os.ReadFile(t.CAFile); err != nil {
-			return nil, invalid("/tls/ca_file", "cannot be read")
-		}
-	}
-	if len(ca) > 0 {
+	if t.CA != "" {
 		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(ca) {
-			return nil, invalid("/tls/ca_file", "holds no PEM certificate")
+		if !c.RootCAs.AppendCertsFromPEM([]byte(t.CA)) {
+			return nil, invalid("/tls/ca", "holds no PEM certificate")
 		}
 	}
 	switch {
@@ -80,4 +77,45 @@ func (t *TLS) config(login *Cert) (*tls.Config, error) {
 
 func invalid(path, message string) *sdk.Error {
 	return &sdk.Error{Code: sdk.InvalidArgument, Message: "settings", Problems: []sdk.Problem{{Path: path, Message: message}}}
+}
+
+// trustFile makes connections trust the certificates in a file.
+func trustFile(transport *http.Transport, path string) {
+	dial, base := transport.DialContext, transport.TLSClientConfig
+	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		pool, err := readCA(path)
+		if err != nil {
+			return nil, err
+		}
+		config := base.Clone()
+		config.RootCAs, config.NextProtos = pool, []string{"h2", "http/1.1"}
+		if config.ServerName == "" {
+			if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
+				return nil, err
+			}
+		}
+		raw, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		ctx, cancel := context.WithTimeout(ctx, transport.TLSHandshakeTimeout)
+		defer cancel()
+		conn := tls.Client(raw, config)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, raw.Close())
+		}
+		return conn, nil
+	}
+}
+
+func readCA(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, sdk.Errorf(sdk.Unavailable, "tls.ca_file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, sdk.Errorf(sdk.Unavailable, "tls.ca_file: %s holds no PEM certificate", path)
+	}
+	return pool, nil
 }

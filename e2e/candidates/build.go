@@ -1,9 +1,10 @@
 package candidates
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,8 +18,8 @@ import (
 )
 
 // Build puts a candidate into a plugin directory, as "bank-VERSION", and answers its path. A file that is there is replaced,
-// as an installer would: by another one under its name. The test process compiles each kind and version once; the binaries
-// lie beside the test's own executable, which go test removes after the run.
+// as an installer would: by another one under its name. The test process compiles once; what it compiled lies
+// beside the test's own executable, which go test removes after the run.
 func Build(t testing.TB, kind kinds.Kind, version, dir string) string {
 	t.Helper()
 	path, err := build(t.Context(), kind, version, dir)
@@ -33,12 +34,24 @@ func build(ctx context.Context, kind kinds.Kind, version, dir string) (string, e
 	if !slices.Contains(kinds.All(), base) || base != kind && base.WithoutSDK() {
 		return "", fmt.Errorf("there is no such kind")
 	}
-	built, err := compile(ctx, kind, version)
+	stamp, err := kinds.NewStamp(kind, version)
 	if err != nil {
 		return "", err
 	}
+	program := "bank"
+	if base.WithoutSDK() {
+		program = "liar"
+	}
+	compiled, err := compile(ctx, program)
+	if err != nil {
+		return "", err
+	}
+	from, to := []byte(kinds.Unstamped), []byte(stamp)
+	if n := bytes.Count(compiled, from); n != 1 {
+		return "", fmt.Errorf("%d stamps in the program %s, want 1", n, program)
+	}
 	path := filepath.Join(dir, Provider+"-"+version+suffix())
-	return path, install(built, path)
+	return path, install(bytes.Replace(compiled, from, to, 1), path)
 }
 
 func suffix() string {
@@ -48,38 +61,37 @@ func suffix() string {
 	return ""
 }
 
-// compile gives the binary of a candidate.
-func compile(ctx context.Context, kind kinds.Kind, version string) (string, error) {
+// compile gives one of the two programs that the candidates are made of.
+func compile(ctx context.Context, program string) ([]byte, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	dir := filepath.Join(filepath.Dir(self), fmt.Sprintf("candidates-%d", os.Getpid()))
-	built := filepath.Join(dir, string(kind)+"-"+version)
-	if _, err := os.Stat(built); err == nil {
-		return built, nil
+	path := filepath.Join(dir, program)
+	if compiled, err := os.ReadFile(path); err == nil {
+		return compiled, nil
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
+		return nil, err
 	}
-	pkg := "github.com/keyway-dev/keyway/e2e/candidates/bank"
-	if base, _ := kind.Split(); base.WithoutSDK() {
-		pkg = "github.com/keyway-dev/keyway/e2e/candidates/liar"
-	}
+	pkg := "github.com/keyway-dev/keyway/e2e/candidates/" + program
 	if err := touchSources(ctx, pkg); err != nil {
-		return "", err
+		return nil, err
 	}
 	work, err := os.MkdirTemp(dir, "build")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer os.RemoveAll(work)
-	out := filepath.Join(work, "out")
-	flags := fmt.Sprintf("-s -w -X main.kind=%s -X main.version=%s", kind, version)
-	if _, err := goTool(ctx, "build", "-ldflags", flags, "-o", out, pkg); err != nil {
-		return "", err
+	out := filepath.Join(work, program)
+	if _, err := goTool(ctx, "build", "-ldflags", "-s -w", "-o", out, pkg); err != nil {
+		return nil, err
 	}
-	return built, os.Rename(out, built) // a parallel test's is as good
+	if err := os.Rename(out, path); err != nil { // over a parallel test's, which is as good
+		return nil, err
+	}
+	return os.ReadFile(path)
 }
 
 // touchSources looks at every source file that goes into pkg. go test remembers what a test looks at, and runs it anew when
@@ -105,31 +117,19 @@ func goTool(ctx context.Context, args ...string) (stdout string, err error) {
 	return string(out), nil
 }
 
-// install copies a binary, beside its place and then into it. No process may be started meanwhile: its fork would hold the
-// file open for writing, and whoever executes the file then is told that it is busy.
-func install(from, to string) error {
+// install writes a program beside its place and moves it there. No process may be started meanwhile: its fork would hold
+// the file open for writing, and whoever executes the file then is told that it is busy.
+func install(program []byte, path string) error {
 	syscall.ForkLock.RLock()
 	defer syscall.ForkLock.RUnlock()
-	in, err := os.Open(from)
+	f, err := os.CreateTemp(filepath.Dir(path), ".candidate")
 	if err != nil {
 		return err
 	}
-	defer in.Close()
-	out, err := os.CreateTemp(filepath.Dir(to), ".candidate")
-	if err != nil {
+	defer os.Remove(f.Name()) // nothing is there once it has moved
+	_, err = f.Write(program)
+	if err := errors.Join(err, f.Chmod(0o755), f.Close()); err != nil {
 		return err
 	}
-	defer os.Remove(out.Name())
-	if _, err := io.Copy(out, in); err != nil {
-		_ = out.Close()
-		return err
-	}
-	if err := out.Chmod(0o755); err != nil {
-		_ = out.Close()
-		return err
-	}
-	if err := out.Close(); err != nil {
-		return err
-	}
-	return os.Rename(out.Name(), to)
+	return os.Rename(f.Name(), path)
 }

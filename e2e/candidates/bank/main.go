@@ -1,5 +1,5 @@
-// Command bank is a provider whose next version may turn out in many ways: which one is chosen when it is built, because a
-// plugin gets nothing from its surroundings that could tell it.
+// Command bank is a provider whose next version may turn out in many ways. Its stamp says which one it is: a plugin gets
+// nothing from its surroundings that could tell it.
 package main
 
 import (
@@ -13,28 +13,25 @@ import (
 	"github.com/keyway-dev/keyway/sdk/serve"
 )
 
-// Set with -ldflags -X.
-var (
-	kind    = string(kinds.Good)
-	version = "1.0.0"
-)
+// stamp is a variable so that it is read when the program runs, not when it is compiled.
+var stamp = kinds.Unstamped
 
 func main() {
-	base, good := kinds.Kind(kind).Split()
+	kind, good, version := stamp.Read()
 	serving := len(os.Args) == 1
 	switch {
-	case base == kinds.Exits && serving:
+	case kind == kinds.Exits && serving:
 		fmt.Fprintln(os.Stderr, "no licence for this machine")
 		os.Exit(3)
-	case base == kinds.Hangs && serving:
+	case kind == kinds.Hangs && serving:
 		hang()
-	case base == kinds.Noise && serving:
+	case kind == kinds.Noise && serving:
 		makeNoise()
 	}
-	serve.Main(plugin(base, int64(good)))
+	serve.Main(plugin(kind, version, int64(good)))
 }
 
-func plugin(kind kinds.Kind, good int64) *sdk.Plugin {
+func plugin(kind kinds.Kind, version string, good int64) *sdk.Plugin {
 	about := sdk.About{Name: "bank", Version: version, Summary: "Secrets that a test keeps."}
 	switch kind {
 	case kinds.OtherName:

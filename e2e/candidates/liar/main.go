@@ -1,5 +1,5 @@
-// Command liar is a plugin without an SDK, which breaks the rules that the SDK keeps for every plugin. How is chosen when it
-// is built. It calls itself "bank" and has no secret manager behind it.
+// Command liar is a plugin without an SDK, which breaks the rules that the SDK keeps for every plugin. Its stamp says how.
+// It calls itself "bank" and has no secret manager behind it.
 package main
 
 import (
@@ -24,14 +24,12 @@ import (
 	pb "github.com/keyway-dev/keyway/sdk/proto/keyway/plugin/v1"
 )
 
-// Set with -ldflags -X.
-var (
-	kind    = string(kinds.Big)
-	version = "1.0.0"
-)
+// stamp is a variable so that it is read when the program runs, not when it is compiled.
+var stamp = kinds.Unstamped
 
 func main() {
-	l := liar{kind: kinds.Kind(kind)}
+	l := liar{}
+	l.kind, _, l.version = stamp.Read()
 	switch {
 	case len(os.Args) == 1:
 		check(l.serve())
@@ -52,7 +50,8 @@ func check(err error) {
 // liar answers the contract's calls.
 type liar struct {
 	pb.UnimplementedPluginServer
-	kind kinds.Kind
+	kind    kinds.Kind
+	version string
 }
 
 // serve shakes hands and serves until the host's end of stdin closes.
@@ -107,13 +106,13 @@ func (l liar) schema() string {
 var capabilities = []string{"get", "list", "put", "delete"}
 
 func (l liar) describe() error {
-	return json.NewEncoder(os.Stdout).Encode(map[string]any{"name": "bank", "version": version, "capabilities": capabilities,
+	return json.NewEncoder(os.Stdout).Encode(map[string]any{"name": "bank", "version": l.version, "capabilities": capabilities,
 		"settings_schema": json.RawMessage(l.schema())})
 }
 
 // Describe introduces it, not always as --describe does.
 func (l liar) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
-	out := &pb.DescribeResponse{Name: "bank", Version: version, Capabilities: capabilities, SettingsSchema: l.schema()}
+	out := &pb.DescribeResponse{Name: "bank", Version: l.version, Capabilities: capabilities, SettingsSchema: l.schema()}
 	switch l.kind {
 	case kinds.DescribeCrashes:
 		panic("nil manifest")

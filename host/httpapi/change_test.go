@@ -1,0 +1,133 @@
+package httpapi
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/keyway-dev/keyway/host"
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// streaming asks for the steps of a change. The answer's body is the caller's to read.
+func streaming(t *testing.T, ctx context.Context, change func(context.Context, func(host.SwapStep)) error) *http.Response { //nolint:revive // t comes first
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a := &api{}
+		a.stream(change).Body(humago.NewContext(&huma.Operation{}, r, w))
+	}))
+	t.Cleanup(server.Close)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, server.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = res.Body.Close() })
+	return res
+}
+
+func next(t *testing.T, lines *bufio.Scanner) (s host.SwapStep) {
+	t.Helper()
+	if !lines.Scan() {
+		t.Fatalf("the answer ends: %v", lines.Err())
+	}
+	if err := json.Unmarshal(lines.Bytes(), &s); err != nil {
+		t.Fatalf("%q is no step: %v", lines.Text(), err)
+	}
+	return s
+}
+
+func TestStepsArriveAsTheyHappen(t *testing.T) {
+	seen := make(chan struct{})
+	res := streaming(t, t.Context(), func(ctx context.Context, progress func(host.SwapStep)) error {
+		progress(host.SwapStep{Step: "verify", Text: "<good>"})
+		select {
+		case <-seen:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		progress(host.SwapStep{Step: Done, Text: "all over"})
+		return nil
+	})
+	lines := bufio.NewScanner(res.Body)
+	if got := next(t, lines); got.Step != "verify" || got.Text != "<good>" {
+		t.Errorf("%+v, want the step verify", got)
+	}
+	close(seen)
+	if got := next(t, lines); got.Step != Done || got.Text != "all over" || got.Code != "" {
+		t.Errorf("%+v, want the step done with its text", got)
+	}
+	if lines.Scan() {
+		t.Errorf("%q after the last step", lines.Text())
+	}
+	if got := res.Header.Get("Content-Type"); got != "application/x-ndjson" {
+		t.Errorf("Content-Type %q, want application/x-ndjson", got)
+	}
+}
+
+func TestTheLastStepOfAFailureHasItsCode(t *testing.T) {
+	res := streaming(t, t.Context(), func(_ context.Context, progress func(host.SwapStep)) error {
+		progress(host.SwapStep{Step: "verify"})
+		progress(host.SwapStep{Step: Failed, Text: "told twice"})
+		return sdk.Errorf(sdk.FailedPrecondition, "swap x: no")
+	})
+	lines := bufio.NewScanner(res.Body)
+	_ = next(t, lines)
+	if got := next(t, lines); got.Step != Failed || got.Code != "failed_precondition" || got.Text != "swap x: no" {
+		t.Errorf("%+v, want failed with its code and reason", got)
+	}
+	if lines.Scan() {
+		t.Errorf("%q after the last step", lines.Text())
+	}
+}
+
+func TestARefusalBeforeTheFirstStepIsAProblem(t *testing.T) {
+	res := streaming(t, t.Context(), func(_ context.Context, progress func(host.SwapStep)) error {
+		progress(host.SwapStep{Step: Failed})
+		return sdk.Errorf(sdk.NotFound, "swap x: there is none")
+	})
+	var p Problem
+	if err := json.NewDecoder(res.Body).Decode(&p); err != nil || res.StatusCode != http.StatusNotFound || p.Code != "not_found" {
+		t.Errorf("status %d, %+v, %v; want 404 and the problem", res.StatusCode, p, err)
+	}
+}
+
+func TestWhoLeavesCallsTheChangeOff(t *testing.T) {
+	ended := make(chan error, 1)
+	ctx, leave := context.WithCancel(t.Context())
+	res := streaming(t, ctx, func(ctx context.Context, progress func(host.SwapStep)) error {
+		progress(host.SwapStep{Step: "verify"})
+		<-ctx.Done()
+		ended <- ctx.Err()
+		return ctx.Err()
+	})
+	_ = next(t, bufio.NewScanner(res.Body))
+	leave()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		t.Error("the change goes on although its caller has left")
+	}
+}
+
+func TestTheWatchOfASwap(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 0, "15m": 15 * time.Minute, "0s": -1} {
+		got, err := SwapRequest{Version: "1", Watch: text}.swap("x")
+		if err != nil || got.Watch != want {
+			t.Errorf("watch %q: %v, %v; want %v", text, got.Watch, err, want)
+		}
+	}
+	if _, err := (SwapRequest{Version: "1", Watch: "-1s"}).swap("x"); sdk.CodeOf(err) != sdk.InvalidArgument {
+		t.Errorf("watch -1s: %v, want invalid argument", err)
+	}
+}

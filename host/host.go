@@ -34,6 +34,7 @@ type Host struct {
 	table        *store.Table
 	members      atomic.Pointer[map[string]*member] // replaced when a store is added
 	fleet        *fleet
+	swaps        swaps
 	hosted       map[string]bool
 	fallbacks    sync.Map // names that the environment answered for the store
 
@@ -56,6 +57,8 @@ type member struct {
 	ready   atomic.Bool  // a required store has answered
 	reopen  chan struct{}
 	secrets settingsRefs
+	recent  recent
+	trial   atomic.Pointer[trial] // of the last swap, while it is watched
 }
 
 // Open opens a configuration: config.Load's, litellm's, or a literal. It checks all of it, starts the plugins and opens the
@@ -88,6 +91,7 @@ func (h *Host) open(ctx context.Context, o options) error {
 	h.cache = cache.New(cache.Options[*Value]{MaxEntries: all.MaxEntries, MaxBytes: all.MaxBytes, MarkStale: markStale})
 	h.table = store.NewTable(o.openStore)
 	h.members.Store(&map[string]*member{})
+	h.swaps.trials = map[string]*trial{}
 	h.fleet = &fleet{catalog: plugin.NewCatalog(pluginOptions(h.cfg, o)), given: o.providers}
 	h.sourcePolicy = policyOf(all, sourceTimeout)
 	h.sourcePolicy.TTL = min(h.sourcePolicy.TTL, sourceTTL)
@@ -112,7 +116,26 @@ func (h *Host) open(ctx context.Context, o options) error {
 }
 
 func pluginOptions(cfg *config.Config, o options) plugin.Options {
-	return plugin.Options{Dir: cfg.PluginDir(), RunDir: o.runDir, Logger: o.logger, Env: o.pluginEnv}
+	p := cfg.Plugins
+	out := plugin.Options{Dir: cfg.PluginDir(), RunDir: o.runDir, Logger: o.logger, Env: o.pluginEnv, Lock: cfg.LockFile(),
+		Unlocked: plugin.Unlocked(p.Unlocked), Trust: p.Trust, Sandbox: p.Sandbox, Allow: map[string]plugin.Allowance{}}
+	for provider, a := range p.Allow {
+		out.Allow[provider] = plugin.Allowance{Network: a.Network, Read: absAll(cfg, a.Read), Execute: absAll(cfg, a.Execute), Memory: a.Memory}
+	}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+		if value, ok := o.environ(name); ok {
+			out.Proxy = append(out.Proxy, name+"="+value)
+		}
+	}
+	return out
+}
+
+func absAll(cfg *config.Config, paths []string) []string {
+	out := make([]string, len(paths))
+	for i, p := range paths {
+		out[i] = cfg.Abs(p)
+	}
+	return out
 }
 
 func sourceOptions(cfg *config.Config, o options) source.Options {
@@ -158,13 +181,24 @@ func (h *Host) newMember(name string, c config.Store, r *running) *member {
 	}
 	m := &member{name: name, cfg: c, policy: policyOf(h.cfg.CacheOf(name), load), reopen: make(chan struct{}, 1)}
 	m.plugin.Store(r)
-	m.secrets.tree = h.cfg.AbsPaths(name, r.manifest)
+	m.configure(c, h.cfg.AbsPaths(name, r.manifest))
 	m.store = h.table.Add(store.Spec{
 		Name: name, Provider: r, Allow: allowed(c.Access), Limits: limits, Logger: h.log,
 		Settings: func(ctx context.Context) (sdk.Sensitive, error) { return h.settings(ctx, m) },
 		Changed:  func(e sdk.Event) { h.changed(m, e) },
+		Observe:  m.observe,
 	})
 	return m
+}
+
+// observe is told of every call on the store.
+func (m *member) observe(o store.Observation) {
+	if o.Err == nil && o.Op == "get" && o.Version == "" {
+		m.recent.add(o.Name)
+	}
+	if t := m.trial.Load(); t != nil {
+		t.observe(m, o)
+	}
 }
 
 // member finds a configured store.

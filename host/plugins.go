@@ -80,6 +80,31 @@ func (f *fleet) plugins() []*running {
 	return slices.Clone(f.all)
 }
 
+// adopt adds a plugin that has begun to serve.
+func (f *fleet) adopt(r *running) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, r)
+}
+
+// idle takes the processes that serve none of the members out of the fleet.
+func (f *fleet) idle(members map[string]*member) (out []*running) {
+	serving := map[*running]bool{}
+	for _, m := range members {
+		serving[m.plugin.Load()] = true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = slices.DeleteFunc(f.all, func(r *running) bool {
+		if serving[r] || r.process == nil {
+			return false
+		}
+		out = append(out, r)
+		return true
+	})
+	return out
+}
+
 // join gives the plugin that is to serve a store: one that is there, or a new one that is not started yet.
 func (f *fleet) join(name string, c config.Store) (r *running, fresh bool, err error) {
 	cell := cellOf(name, c)

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keyway-dev/keyway/host/config"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -14,17 +15,40 @@ const settingsFresh = time.Second
 
 // settingsRefs are the references in the settings of one store. They are live: a changed value opens the store anew.
 type settingsRefs struct {
-	tree map[string]any
-
 	mu        sync.Mutex
+	now       config.Store   // as it is configured now
+	tree      map[string]any // its settings with absolute paths
 	following bool
+}
+
+// config gives the store as it is configured now; a reload may change its settings and version.
+func (m *member) config() config.Store {
+	m.secrets.mu.Lock()
+	defer m.secrets.mu.Unlock()
+	return m.secrets.now
+}
+
+// configure changes the store's configuration; a nil tree leaves the settings.
+func (m *member) configure(c config.Store, tree map[string]any) {
+	m.secrets.mu.Lock()
+	defer m.secrets.mu.Unlock()
+	m.secrets.now = c
+	if tree != nil {
+		m.secrets.tree, m.secrets.following = tree, false
+	}
+}
+
+func (m *member) settingsTree() map[string]any {
+	m.secrets.mu.Lock()
+	defer m.secrets.mu.Unlock()
+	return m.secrets.tree
 }
 
 // settings resolves a store's settings to the JSON that its plugin takes. Values are read past the cache: credentials are
 // asked for when the store opens, which is seldom, and mostly because the old ones ended.
 func (h *Host) settings(ctx context.Context, m *member) (sdk.Sensitive, error) {
 	var failed error
-	out := copyTree(m.secrets.tree, "", func(path, text string) string {
+	out := copyTree(m.settingsTree(), "", func(path, text string) string {
 		if failed != nil || !hasReference(text) {
 			return literal(text)
 		}

@@ -53,7 +53,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 	got := parse(t, complete)
 	got.at = nil
 	want := &Config{
-		File: "keyway.yaml", Version: 1, Name: "gw-eu-1", 
+		File: "keyway.yaml", Version: 1, Name: "gw-eu-1",
 		Plugins: Plugins{Dir: "bin", Lock: "keyway.lock", Unlocked: "warn", Trust: map[string][]string{"conjur": {"RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"}}, Sandbox: "strict",
 			Allow: map[string]Allow{"py": {Network: "direct", Read: []string{"/usr/lib"}, Execute: []string{"/usr/bin/python3"}, Memory: 1 << 30}}},
 		Stores: map[string]Store{

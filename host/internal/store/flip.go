@@ -132,16 +132,21 @@ func (f *Former) Get(ctx context.Context, r sdk.GetRequest) (sdk.Secret, error) 
 	return f.old.Value.handle.Get(ctx, r)
 }
 
-// Retire closes the former opening after its last call.
-func (f *Former) Retire() {
-	if f.open {
-		f.store.table.retire(f.store, f.old)
+// Retire closes the former opening after its last call, and closes the channel once that is done.
+func (f *Former) Retire() <-chan struct{} {
+	done := make(chan struct{})
+	if !f.open || !f.store.table.spawn(func(ctx context.Context) {
+		defer close(done)
+		f.store.finish(ctx, f.old)
+	}) {
+		close(done) // there is none, or the host is closing and the process ends with it
 	}
+	return done
 }
 
 // Restore has the former provider serve again. The store opens there beside what serves now; when that fails, it opens
-// on its next use.
-func (f *Former) Restore(ctx context.Context) error {
+// on its next use. The channel closes when what was restored from is closed.
+func (f *Former) Restore(ctx context.Context) (retired <-chan struct{}, err error) {
 	s := f.store
 	o, err := s.openOn(ctx, f.to)
 	s.mu.Lock()
@@ -155,14 +160,14 @@ func (f *Former) Restore(ctx context.Context) error {
 		now, ok = s.current.Clear()
 	}
 	s.mu.Unlock()
-	if ok {
-		s.table.retire(s, now)
-	}
 	if err == nil {
 		s.begun(o)
 	}
 	f.Retire()
-	return s.annotate(err)
+	if ok {
+		return (&Former{store: s, old: now, open: true}).Retire(), s.annotate(err)
+	}
+	return (&Former{}).Retire(), s.annotate(err)
 }
 
 // Provider gives who serves the store.

@@ -65,7 +65,7 @@ func TestAFlipFailsNoCallAndCanBeUndone(t *testing.T) {
 		if got, err := former.Get(t.Context(), sdk.GetRequest{Name: "k"}); err != nil || string(got.Value.Reveal()) != "old" {
 			t.Fatalf("the former opening: %v, want it warm", err)
 		}
-		if err := former.Restore(t.Context()); err != nil {
+		if _, err := former.Restore(t.Context()); err != nil {
 			t.Fatalf("Restore: %v", err)
 		}
 		if got := read(t, f.Store); got != "old" {
@@ -112,7 +112,9 @@ func TestACandidateMustDoWhatTheStoreDoesNow(t *testing.T) {
 }
 
 func TestNewEndpointsAreTold(t *testing.T) {
-	reach := func(ambient bool, endpoints ...string) *sdk.Reach { return &sdk.Reach{Endpoints: endpoints, Ambient: ambient} }
+	reach := func(ambient bool, endpoints ...string) *sdk.Reach {
+		return &sdk.Reach{Endpoints: endpoints, Ambient: ambient}
+	}
 	for name, c := range map[string]struct {
 		now, next *sdk.Reach
 		want      string

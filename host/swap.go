@@ -359,13 +359,13 @@ func (h *Host) Rollback(ctx context.Context, provider string, progress func(Swap
 	}
 	delete(h.swaps.trials, provider)
 	select {
-	case t.verdict <- "the operator asked for it":
+	case t.verdict <- byOperator:
 		select {
 		case <-t.done:
 		case <-ctx.Done():
 			return sdk.Errorf(sdk.CodeOf(ctx.Err()), "roll back %s: it goes on: %w", provider, ctx.Err())
 		}
-		if t.undone.Load() {
+		if t.undone.Load() && t.reason == byOperator {
 			tell("rollback", "%s -> %s", strings.Join(namesOf(slices.Collect(maps.Keys(t.members))), ", "), t.from)
 			tell("done", "%s runs %s", provider, t.from)
 			return nil

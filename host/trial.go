@@ -49,6 +49,9 @@ type tally struct {
 	calls, faults int
 }
 
+// byOperator is the reason of a rollback that somebody asked for.
+const byOperator = "the operator asked for it"
+
 // suspect is a read that failed on the new plugin and may not have on the former one.
 type suspect struct {
 	m    *member
@@ -186,8 +189,8 @@ func (t *trial) undo(ctx context.Context, why string) {
 	t.undone.Store(true)
 	var retired []<-chan struct{}
 	for m, f := range t.members {
-		m.plugin.Store(t.olds[m])
 		done, err := f.Restore(ctx)
+		m.plugin.Store(t.olds[m])
 		if err != nil {
 			t.host.log.Warn("the store did not open on the former plugin at once; it is tried again on its next use", "store", m.name, "error", err)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -25,6 +26,7 @@ type running struct {
 	process  *plugin.Process // nil for a connection
 	fixed    *connection
 	manifest sdk.Manifest // once introduced
+	kept     atomic.Int64 // trials that may go back to it
 }
 
 // Current gives the session of the running plugin.
@@ -87,7 +89,7 @@ func (f *fleet) adopt(r *running) {
 	f.all = append(f.all, r)
 }
 
-// idle takes the processes that serve none of the members out of the fleet.
+// idle takes the processes that serve none of the members, and that no trial keeps, out of the fleet.
 func (f *fleet) idle(members map[string]*member) (out []*running) {
 	serving := map[*running]bool{}
 	for _, m := range members {
@@ -96,7 +98,7 @@ func (f *fleet) idle(members map[string]*member) (out []*running) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.all = slices.DeleteFunc(f.all, func(r *running) bool {
-		if serving[r] || r.process == nil {
+		if serving[r] || r.process == nil || r.kept.Load() > 0 {
 			return false
 		}
 		out = append(out, r)
@@ -112,11 +114,11 @@ func (f *fleet) join(name string, c config.Store) (r *running, fresh bool, err e
 		return f.add(&running{provider: c.Provider, cell: cell, fixed: &connection{dial.New(conn)}},
 			func(r *running) bool { return r.fixed != nil && r.provider == c.Provider })
 	}
-	b, err := f.catalog.Find(c.Provider, c.Version)
+	b, err := f.catalog.Choose(c.Provider, name, c.Version)
 	if err != nil {
 		return nil, false, err
 	}
-	return f.add(&running{provider: c.Provider, cell: cell, process: f.catalog.Supervise(b)},
+	return f.add(&running{provider: c.Provider, cell: cell, process: f.catalog.Supervise(b, cell)},
 		func(r *running) bool { return r.process != nil && r.cell == cell && r.process.Binary().Path == b.Path })
 }
 

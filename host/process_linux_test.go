@@ -26,7 +26,9 @@ var pluginDir = sync.OnceValues(func() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	out, err := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(dir, "example"), "../sdk/example/plugin").CombinedOutput()
+	build := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(dir, "example"), "../sdk/example/plugin")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // in the sandbox nothing loads libraries
+	out, err := build.CombinedOutput()
 	if err != nil {
 		return "", errors.New(string(out))
 	}

@@ -92,7 +92,27 @@ func (h *Host) statusOf(r *running) PluginStatus {
 	s := r.process.Status()
 	out.Version, out.Path, out.State, out.PID = s.Version, s.Path, string(s.State), s.PID
 	out.Generation, out.Restarts, out.Since, out.LastError, out.Stderr = s.Generation, s.Restarts, s.Since, s.LastError, s.StderrTail
+	out.Digest, out.Image, out.Signer, out.Network, out.Sandbox, out.Missing = s.Digest, s.Image, s.Signer, s.Network, s.Layers, s.Missing
+	out.Dials, out.Refused = s.Dials, s.Refused
+	for _, e := range s.History {
+		out.History = append(out.History, fmt.Sprintf("%s generation %d after %v: %s", e.At.UTC().Format(time.RFC3339), e.Generation, e.Lived.Round(time.Millisecond), e.Reason))
+	}
+	out.Drift = h.drifts(r, out.Stores)
 	return out
+}
+
+// drifts reports whether a plugin is not what the lock file says for a store that it serves.
+func (h *Host) drifts(r *running, stores []string) bool {
+	if h.cfg.Plugins.Lock == "" {
+		return false
+	}
+	for _, name := range stores {
+		b, err := h.fleet.catalog.Choose(r.provider, name, h.stores()[name].config().Version)
+		if err != nil || b.Path != r.process.Binary().Path {
+			return true
+		}
+	}
+	return false
 }
 
 // Ready is nil when every required store has answered, else Unavailable and the names of those that have not.

@@ -196,7 +196,7 @@ func (c *change) start(ctx context.Context) error {
 		if c.news[cell] != nil {
 			continue
 		}
-		r := &running{provider: c.Plugin, cell: cell, process: c.host.fleet.catalog.Supervise(c.binary)}
+		r := &running{provider: c.Plugin, cell: cell, process: c.host.fleet.catalog.Supervise(c.binary, cell)}
 		c.news[cell] = r
 		begun := time.Now()
 		if err := r.introduce(ctx); err != nil {
@@ -285,16 +285,17 @@ func (c *change) flip() {
 	h.end(c.Plugin)
 	t := &trial{host: h, swap: c.Swap, plugin: c.Plugin, members: map[*member]*store.Former{}, olds: map[*member]*running{},
 		suspects: make(chan suspect, 64), verdict: make(chan string, 1), accept: make(chan struct{}), done: make(chan struct{})}
-	for _, r := range c.news {
-		h.fleet.adopt(r)
-		t.news = append(t.news, r)
-		t.to = r.manifest.Version
-	}
 	for _, m := range c.members {
 		old := m.plugin.Load()
+		old.kept.Add(1)
 		t.olds[m], t.from = old, old.manifest.Version
 		m.plugin.Store(c.news[cellOf(m.name, m.cfg)])
 		t.members[m] = c.prepared[m].Flip()
+	}
+	for _, r := range c.news { // they serve by now, so nobody takes them for idle
+		h.fleet.adopt(r)
+		t.news = append(t.news, r)
+		t.to = r.manifest.Version
 	}
 	h.log.Info("plugin swapped", "plugin", c.Plugin, "version", t.to, "former", t.from, "stores", len(t.members))
 	c.tell("flip", "%s -> %s", strings.Join(namesOf(c.members), ", "), t.to)

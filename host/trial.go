@@ -178,7 +178,15 @@ func (t *trial) settle() {
 	calls, faults := t.calls, t.faults
 	t.mu.Unlock()
 	t.host.log.Info("the swap is settled; the former plugin ends", "plugin", t.plugin, "version", t.to, "former", t.from, "calls", calls, "faults", faults)
+	t.free()
 	t.host.stopIdle(retired)
+}
+
+// free lets go of the former plugins.
+func (t *trial) free() {
+	for _, r := range t.olds {
+		r.kept.Add(-1)
+	}
 }
 
 // undo ends the trial in favour of the former plugin: every store goes back, the lock file is restored, and the version is
@@ -200,6 +208,7 @@ func (t *trial) undo(ctx context.Context, why string) {
 	if err := t.host.restoreLock(t, why); err != nil {
 		t.host.log.Error("the lock file still names the version that was rolled back", "plugin", t.plugin, "version", t.to, "error", err)
 	}
+	t.free()
 	t.host.stopIdle(retired)
 }
 

@@ -13,32 +13,68 @@ import (
 
 	"github.com/Masterminds/semver/v3"
 
+	"github.com/keyway-dev/keyway/host/internal/plugin/trust"
 	"github.com/keyway-dev/keyway/host/internal/suggest"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
-// Find gives the binary of a provider: of several versions the newest release that satisfies constraint (">=1.2 <2"; empty:
-// any), a pre-release only when there is no release or the constraint names one, and a file without a version only when no
-// other fits. What the plugin itself says of its version is held against the constraint when it is described or started.
-//
-// Errors are NotFound (no such provider, or no version that satisfies), FailedPrecondition (the directory cannot be read,
-// the file cannot be executed) and InvalidArgument (a malformed constraint).
+// Find is Choose for no store in particular: the version that the lock file says to use, or without one the newest.
 func (c *Catalog) Find(provider, constraint string) (Binary, error) {
-	var want *semver.Constraints
-	if constraint != "" {
-		var err error
-		if want, err = semver.NewConstraint(constraint); err != nil {
-			return Binary{}, sdk.Errorf(sdk.InvalidArgument, "find plugin %q: version constraint %q: %w", provider, constraint, err)
-		}
+	return c.Choose(provider, "", constraint)
+}
+
+// Exactly gives one version of a provider, whatever the lock file says of it: what it says is for Verify to hold. A file
+// without a version is taken where none has this one in its name; it must then say so of itself.
+//
+// Errors are as those of Choose.
+func (c *Catalog) Exactly(provider, version string) (Binary, error) {
+	if _, err := semver.StrictNewVersion(version); err != nil {
+		return Binary{}, sdk.Errorf(sdk.InvalidArgument, "find plugin %q: %q is not a version such as 1.2.0", provider, version)
 	}
 	files, err := c.scan()
 	if err != nil {
 		return Binary{}, err
 	}
-	var fit, bad, other []file
+	return c.exactly(files, provider, version)
+}
+
+func (c *Catalog) exactly(files []file, provider, version string) (Binary, error) {
+	only, err := semver.NewConstraint("=" + version)
+	if err != nil {
+		return Binary{}, sdk.Errorf(sdk.InvalidArgument, "find plugin %q: version %q: %w", provider, version, err)
+	}
+	var there []file
+	var found *file
 	for _, f := range files {
 		switch {
 		case f.Provider != provider:
+			continue
+		case f.Version == version || f.version == nil && found == nil:
+			f.constraint = only
+			found = &f
+		}
+		there = append(there, f)
+	}
+	switch {
+	case len(there) == 0:
+		return Binary{}, c.unknown(provider, files)
+	case found == nil:
+		return Binary{}, sdk.Errorf(sdk.NotFound, "find plugin %q: version %s is not in %s, which has %s; keyway plugin install puts it there",
+			provider, version, c.opts.Dir, versions(there))
+	case found.err != nil:
+		return Binary{}, found.err
+	}
+	return found.Binary, nil
+}
+
+// newest gives, of the files that may is asked about, the newest release that satisfies want (nil: any), a pre-release only
+// when there is no release or want names one, and a file without a version only when no other fits: what that says of itself
+// is held against want when it is described or started.
+func (c *Catalog) newest(files []file, provider string, want *semver.Constraints, may func(file) bool) (Binary, error) {
+	var fit, bad, other []file
+	for _, f := range files {
+		switch {
+		case f.Provider != provider || !may(f):
 		case f.err != nil:
 			bad = append(bad, f)
 		case f.version != nil && want != nil && !want.Check(f.version):
@@ -47,16 +83,15 @@ func (c *Catalog) Find(provider, constraint string) (Binary, error) {
 			fit = append(fit, f)
 		}
 	}
-	if len(fit) > 0 {
+	switch {
+	case len(fit) > 0:
 		best := slices.MaxFunc(fit, func(a, b file) int { return prefer(a, b, want != nil) })
 		best.constraint = want
 		return best.Binary, nil
-	}
-	if len(bad) > 0 {
+	case len(bad) > 0:
 		return Binary{}, bad[0].err
-	}
-	if len(other) > 0 {
-		return Binary{}, sdk.Errorf(sdk.NotFound, "find plugin %q: no version satisfies %q; there are %s", provider, constraint, versions(other))
+	case len(other) > 0:
+		return Binary{}, sdk.Errorf(sdk.NotFound, "find plugin %q: no version satisfies %q; there are %s", provider, want, versions(other))
 	}
 	return Binary{}, c.unknown(provider, files)
 }
@@ -155,7 +190,12 @@ func ownProgram() fs.FileInfo {
 var providerForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
 // parseName splits "aws-sm-1.2.0" into provider and version. A name without a version is a provider, "aws-sm".
+//
+// A signature lies beside what it signs, and its name would be that of a pre-release: "vault-1.2.0-rc.1.minisig".
 func parseName(name string) (file, bool) {
+	if strings.HasSuffix(name, trust.Suffix) {
+		return file{}, false
+	}
 	if runtime.GOOS == "windows" {
 		name = strings.TrimSuffix(name, ".exe")
 	}
@@ -194,23 +234,32 @@ func (f *file) inspect(dir string) (fs.FileInfo, error) {
 	return info, nil
 }
 
-// exposed warns of what users other than owner and group may write to.
+// exposed warns of what users other than the owner may write to.
 func (c *Catalog) exposed(files []file) []error {
-	const others = 0o002
+	paths := []string{c.opts.Dir}
+	for _, f := range files {
+		paths = append(paths, f.Path)
+	}
+	var warnings []error
+	for _, path := range paths {
+		if err := exposed(path); err != nil {
+			warnings = append(warnings, err)
+		}
+	}
+	return warnings
+}
+
+// exposed tells whether users other than the owner may write to a file or folder.
+func exposed(path string) error {
+	const others = 0o022
 	if runtime.GOOS == "windows" {
 		return nil
 	}
-	var warnings []error
-	check := func(what, path string) {
-		if info, err := os.Stat(path); err == nil && info.Mode().Perm()&others != 0 {
-			warnings = append(warnings, sdk.Errorf(sdk.FailedPrecondition, "%s %q: %w (mode %v); remove that permission: chmod o-w", what, path, ErrExposed, info.Mode().Perm()))
-		}
+	info, err := os.Stat(path)
+	if err != nil || info.Mode().Perm()&others == 0 {
+		return nil
 	}
-	check("plugin directory", c.opts.Dir)
-	for _, f := range files {
-		check("plugin", f.Path)
-	}
-	return warnings
+	return sdk.Errorf(sdk.FailedPrecondition, "%q: %w (mode %v); remove that permission: chmod go-w", path, ErrExposed, info.Mode().Perm())
 }
 
 // unknown is the error for a provider that has no file.
@@ -232,7 +281,7 @@ func (c *Catalog) unknown(provider string, files []file) error {
 func versions(files []file) string {
 	var out []string
 	for _, f := range files {
-		out = append(out, f.Version)
+		out = append(out, cmp.Or(f.Version, "a file without a version"))
 	}
 	return strings.Join(out, ", ")
 }

@@ -27,7 +27,7 @@ func (g *Generation) newClient(env []string) *goplugin.Client {
 	stdout := output.NewLog(g.log.With("stream", "stdout"), g.tail)
 	stderr := output.NewLog(g.log, g.tail)
 	options := append(dial.Options(), grpc.WithContextDialer(g.conns.dialOnce),
-		grpc.WithChainStreamInterceptor(g.conns.note), grpc.WithIdleTimeout(0))
+		grpc.WithChainStreamInterceptor(g.conns.note), grpc.WithChainUnaryInterceptor(g.answered), grpc.WithIdleTimeout(0))
 	if peer.Known {
 		options = append(options, grpc.WithTransportCredentials(peer.New(g.checkPeer)))
 	}
@@ -42,7 +42,7 @@ func (g *Generation) newClient(env []string) *goplugin.Client {
 		SyncStderr:       output.NewLines(stderr.Line),
 		StartTimeout:     2 * g.startTimeout, // never reached: start has its own, which kills the process
 		GRPCDialOptions:  options,
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: g.dir},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: g.dir.path},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, sockets string) (gorunner.Runner, error) {
 			var err error
 			g.run.sockets = sockets

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,18 +15,44 @@ import (
 	"github.com/Masterminds/semver/v3"
 
 	"github.com/keyway-dev/keyway/host/internal/plugin/child"
+	"github.com/keyway-dev/keyway/host/internal/plugin/image"
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
+	"github.com/keyway-dev/keyway/host/internal/plugin/sandbox"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/dial"
 )
 
-// Describe runs the binary with --describe and gives what it says of itself: no handshake, no network. It takes at most
-// 10 s and 1 MiB; a process that takes more is killed. The errors hold ErrNotExecutable, ErrNotPlugin, ErrIdentity or
-// ErrSlow, and the last lines the process wrote to its standard error.
+// Describe verifies a plugin, runs its bytes with --describe and gives what it says of itself: no handshake, no network, and
+// no files where plugins are confined. It takes at most 10 s and 1 MiB; a process that takes more is killed. The errors are
+// those of Verify, or FailedPrecondition with ErrNotExecutable, ErrNotPlugin, ErrIdentity or ErrSlow and the last lines that
+// the process wrote to its standard error.
 func (c *Catalog) Describe(ctx context.Context, b Binary) (sdk.Manifest, error) {
+	v, err := c.Verify(ctx, b)
+	if err != nil {
+		return sdk.Manifest{}, err
+	}
+	defer v.Close()
+	return c.DescribeVerified(ctx, v)
+}
+
+// DescribeVerified is Describe for what is verified already.
+func (c *Catalog) DescribeVerified(ctx context.Context, v *Verified) (sdk.Manifest, error) {
+	m, err := c.Inspect(ctx, v.Binary, v.Image)
+	if err != nil {
+		return m, err
+	}
+	if err := v.Binary.checkIdentity(m); err != nil {
+		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", v.Binary, "%w", err)
+	}
+	return m, nil
+}
+
+// Inspect is Describe for bytes that are not verified, as before an installation: they run all the same, confined. What
+// they are is not held against b, which is for messages and for what the operator allows a provider.
+func (c *Catalog) Inspect(ctx context.Context, b Binary, img *image.Image) (sdk.Manifest, error) {
 	ctx, cancel := context.WithTimeout(ctx, describeTimeout)
 	defer cancel()
-	printed, tail, err := c.runDescribe(ctx, b)
+	printed, tail, err := c.runDescribe(ctx, b, img)
 	if err != nil {
 		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w%s", err, said(tail))
 	}
@@ -36,19 +63,41 @@ func (c *Catalog) Describe(ctx context.Context, b Binary) (sdk.Manifest, error) 
 	if err := dial.CheckManifest(m); err != nil {
 		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w: %w", ErrNotPlugin, err)
 	}
-	if err := b.checkIdentity(m); err != nil {
-		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", b, "%w", err)
-	}
 	return m, nil
 }
 
+// describeProfile confines a process that only describes itself.
+func (c *Catalog) describeProfile(b Binary, img *image.Image) (*sandbox.Profile, error) {
+	allowed, have := c.allowance(b.Provider), sandbox.Kernel()
+	if err := c.interpretable(b, img, have); err != nil {
+		return nil, err
+	}
+	return sandbox.Prepare(sandbox.Policy{Mode: sandbox.Mode(c.opts.Sandbox), Network: sandbox.None, Read: allowed.Read,
+		Execute: allowed.Execute, Image: img.File(), Memory: allowed.Memory}, have)
+}
+
+// defaultMemory is what a plugin may allocate, in bytes, where the operator says nothing.
+const defaultMemory = 256 << 20
+
+// allowance is what a provider's plugin may do beyond what its stores need.
+func (c *Catalog) allowance(provider string) Allowance {
+	a := c.opts.Allow[provider]
+	a.Memory = cmp.Or(a.Memory, defaultMemory)
+	return a
+}
+
 // runDescribe gives the standard output of the process.
-func (c *Catalog) runDescribe(ctx context.Context, b Binary) ([]byte, *output.Tail, error) {
+func (c *Catalog) runDescribe(ctx context.Context, b Binary, img *image.Image) ([]byte, *output.Tail, error) {
 	tail := &output.Tail{}
 	env, err := environment(c.opts.Env, nil)
 	if err != nil {
 		return nil, tail, err
 	}
+	profile, err := c.describeProfile(b, img)
+	if err != nil {
+		return nil, tail, err
+	}
+	defer profile.Close()
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		return nil, tail, err
@@ -59,14 +108,29 @@ func (c *Catalog) runDescribe(ctx context.Context, b Binary) ([]byte, *output.Ta
 		return nil, tail, err
 	}
 	defer outs.close()
-	proc, err := child.Start(child.Spec{Path: b.Path, Args: []string{b.Path, "--describe"}, Env: env, Dir: rootDir,
-		Files: []*os.File{null, outs[0].write, outs[1].write}})
+	proc, err := child.Start(child.Spec{Path: img.Path(), Image: img.File(), Args: []string{b.Path, "--describe"}, Env: env, Dir: rootDir,
+		Files: []*os.File{null, outs[0].write, outs[1].write}, Restrict: profile.Restrict, Limits: profile.Limits()})
 	outs.closeWriters()
 	if err != nil {
 		return nil, tail, startable(err)
 	}
+	printed, over, late := collect(ctx, proc, outs, tail)
+	switch {
+	case over:
+		return nil, tail, fmt.Errorf("%w: --describe prints more than %d bytes", ErrNotPlugin, maxDescription)
+	case errors.Is(late, context.DeadlineExceeded):
+		return nil, tail, fmt.Errorf("%w: --describe did not end within %v: %w", ErrSlow, describeTimeout, late)
+	case late != nil:
+		return nil, tail, late
+	case proc.ExitCode() != 0:
+		return nil, tail, fmt.Errorf("%w: --describe ended with %s", ErrNotPlugin, proc.ExitText())
+	}
+	return printed, tail, nil
+}
+
+// collect waits for the process and gives what it printed, whether that was too much, and whether ctx ended first.
+func collect(ctx context.Context, proc *child.Process, outs pipes, tail *output.Tail) (out []byte, over bool, late error) {
 	var printed bytes.Buffer
-	var over bool
 	var readers sync.WaitGroup
 	readers.Go(func() {
 		_, _ = io.Copy(&printed, io.LimitReader(outs[0].read, maxDescription+1))
@@ -80,19 +144,9 @@ func (c *Catalog) runDescribe(ctx context.Context, b Binary) ([]byte, *output.Ta
 		_, _ = io.Copy(lines, outs[1].read)
 		_ = lines.Close()
 	})
-	late := waitFor(ctx, proc)
+	late = waitFor(ctx, proc)
 	outs.drain(&readers)
-	switch {
-	case over:
-		return nil, tail, fmt.Errorf("%w: --describe prints more than %d bytes", ErrNotPlugin, maxDescription)
-	case errors.Is(late, context.DeadlineExceeded):
-		return nil, tail, fmt.Errorf("%w: --describe did not end within %v: %w", ErrSlow, describeTimeout, late)
-	case late != nil:
-		return nil, tail, late
-	case proc.ExitCode() != 0:
-		return nil, tail, fmt.Errorf("%w: --describe ended with %s", ErrNotPlugin, proc.ExitText())
-	}
-	return printed.Bytes(), tail, nil
+	return printed.Bytes(), over, late
 }
 
 // waitFor waits for the process to end, and kills it when ctx ends first.

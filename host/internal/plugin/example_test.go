@@ -8,7 +8,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/keyway-dev/keyway/host/internal/plugin/output"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -32,7 +31,7 @@ func TestARealPluginServesAndEndsByItself(t *testing.T) {
 	if err != nil {
 		t.Fatalf("Describe: %v", err)
 	}
-	g, err := f.start(t.Context(), b, 1, &output.Tail{})
+	g, err := startOne(t.Context(), t, f.Catalog, b)
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}
@@ -63,7 +62,7 @@ func TestARealPluginServesAndEndsByItself(t *testing.T) {
 func BenchmarkStart(b *testing.B) {
 	f, binary := withExample(b)
 	for b.Loop() {
-		g, err := f.start(context.Background(), binary, 1, &output.Tail{})
+		g, err := startOne(context.Background(), b, f.Catalog, binary)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -78,7 +77,7 @@ func BenchmarkStop(b *testing.B) {
 	f, binary := withExample(b)
 	for b.Loop() {
 		b.StopTimer()
-		g, err := f.start(context.Background(), binary, 1, &output.Tail{})
+		g, err := startOne(context.Background(), b, f.Catalog, binary)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -92,7 +91,7 @@ func BenchmarkRecover(b *testing.B) {
 	f, binary := withExample(b)
 	for b.Loop() {
 		b.StopTimer()
-		p := f.Supervise(binary)
+		p := f.Supervise(binary, Cell{})
 		g, err := p.Current(context.Background())
 		if err != nil {
 			b.Fatal(err)
@@ -116,7 +115,7 @@ func BenchmarkRecover(b *testing.B) {
 // BenchmarkCurrent is what asking for the running generation costs a call.
 func BenchmarkCurrent(b *testing.B) {
 	f, binary := withExample(b)
-	p := f.Supervise(binary)
+	p := f.Supervise(binary, Cell{})
 	defer func() { _ = p.Stop(context.Background()) }()
 	if _, err := p.Current(context.Background()); err != nil {
 		b.Fatal(err)

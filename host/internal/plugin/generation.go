@@ -5,7 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	goplugin "github.com/hashicorp/go-plugin"
@@ -26,16 +27,32 @@ type Generation struct {
 	startTimeout time.Duration
 	log          *slog.Logger
 	tail         *output.Tail
-	dir          string // private; removed once connected
+	dir          *folder // private; removed once connected
 	run          *runner
 	conns        conns
 	client       *goplugin.Client
+
+	verified *Verified
+	process  *Process // whose generation it is
+	need     need     // what it was started to touch
+	layers   []string // that confine it
+	missing  []string // that this system lacks
+	undial   func()   // ends its dial socket
 
 	plugin   *dial.Plugin
 	manifest sdk.Manifest
 	unwatch  context.CancelFunc
 	gone     chan struct{} // closed when the connection is lost or the process has ended
 	watched  chan struct{} // closed when nobody watches it any more
+
+	answers atomic.Int64  // calls it has answered
+	late    chan struct{} // a call met its deadline
+
+	mu         sync.Mutex
+	holders    map[string]bool // open handles
+	leaving    bool            // superseded
+	superseded chan struct{}
+	vacated    chan struct{} // closed when it is superseded and has no holder
 }
 
 // Dial gives the connection to the plugin.
@@ -53,31 +70,74 @@ func (g *Generation) Manifest() sdk.Manifest { return g.manifest }
 // Done is closed when the generation's process has ended.
 func (g *Generation) Done() <-chan struct{} { return g.run.process().Done() }
 
-// start starts a process of b and waits until it has answered its first call. It never takes longer than the start timeout
-// and the time to kill a process. The errors are Unavailable and hold what is known: ErrNotExecutable, ErrEnded, ErrSlow,
-// ErrContract, ErrIdentity or ErrAddress, and the last lines that the process printed.
-func (c *Catalog) start(ctx context.Context, b Binary, number int, tail *output.Tail) (*Generation, error) {
+// start starts a process and waits until it has answered its first call. It never takes longer than the start timeout
+// and the time to kill a process. The errors hold what is known: ErrNotExecutable, ErrEnded, ErrSlow, ErrContract,
+// ErrIdentity or ErrAddress, as Unavailable with the last lines that the process printed, or FailedPrecondition with
+// ErrEscalation, or because the system cannot confine it as the operator demands.
+func (c *Catalog) start(ctx context.Context, o order) (*Generation, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.opts.StartTimeout)
 	defer cancel()
+	b := o.verified.Binary
 	dir, err := privateDir(c.opts.RunDir)
 	if err != nil {
 		return nil, fault(sdk.Unavailable, "start", b, "%w", err)
 	}
-	g := &Generation{binary: b, number: number, startTimeout: c.opts.StartTimeout, dir: dir, tail: tail}
-	g.log = c.opts.Logger.With("plugin", b.Provider, "generation", number)
+	g := &Generation{binary: b, number: o.number, startTimeout: c.opts.StartTimeout, dir: dir, tail: o.tail, verified: o.verified, need: o.need,
+		undial: func() {}, late: make(chan struct{}, 1), holders: map[string]bool{}, superseded: make(chan struct{}), vacated: make(chan struct{})}
+	g.log = c.opts.Logger.With("plugin", b.Provider, "generation", o.number)
 	g.run = newRunner(b, g.log, g.tail)
 	g.conns = conns{run: g.run, all: map[*grpc.ClientConn]struct{}{}}
-	g.client = g.newClient(c.opts.Env)
+	g.client = g.newClient(c.environment(o))
+	if err := g.confine(c, o); err != nil {
+		return nil, g.abandon(ctx, err)
+	}
+	defer g.run.profile.Close()
 	conn, err := g.connect(ctx)
 	if err == nil {
 		err = g.introduce(ctx, conn)
 	}
+	if err == nil {
+		err = o.verified.Permit(g.manifest, c.allowance(b.Provider))
+	}
 	if err != nil {
 		return nil, g.abandon(ctx, err)
 	}
-	_ = os.RemoveAll(g.dir) // connected: nobody needs to find the socket any more
+	_ = dir.remove() // connected: nobody needs to find the socket any more
 	g.watch(conn)
 	return g, nil
+}
+
+// environment is what the operator gives a process. A team's has nothing of the operator's.
+func (c *Catalog) environment(o order) []string {
+	env := []string{fmt.Sprintf("GOMEMLIMIT=%d", c.allowance(o.verified.Binary.Provider).Memory*9/10)}
+	if o.cell.Kind == Team {
+		return env
+	}
+	return append(env, c.opts.Env...)
+}
+
+// confine prepares what the process is confined by, and its dial socket.
+func (g *Generation) confine(c *Catalog, o order) error {
+	profile, err := c.profile(o, g.dir.path)
+	if err != nil {
+		return err
+	}
+	g.run.image, g.run.profile = o.verified.Image, profile
+	g.layers, g.missing = profile.Layers(), profile.Missing()
+	if o.broker == nil {
+		return nil
+	}
+	end, stop, err := o.broker.Connect()
+	if errors.Is(err, errors.ErrUnsupported) {
+		g.missing = append(g.missing, "brokered network: this system cannot hand over sockets; the plugin dials by itself")
+		return nil
+	}
+	if err != nil {
+		profile.Close()
+		return err
+	}
+	g.run.dial, g.undial = end, stop
+	return nil
 }
 
 // introduce makes the first call, which shows that the plugin is ready and is what it should be.
@@ -92,10 +152,13 @@ func (g *Generation) introduce(ctx context.Context, conn *grpc.ClientConn) error
 
 // abandon ends a start that failed and gives the reason.
 func (g *Generation) abandon(ctx context.Context, err error) error {
-	reason := g.reason(ctx, err)
+	reason, code := g.reason(ctx, err), sdk.Unavailable
+	if sdk.CodeOf(reason) == sdk.FailedPrecondition {
+		code = sdk.FailedPrecondition
+	}
 	g.run.kill()
 	g.release()
-	return fault(sdk.Unavailable, "start", g.binary, "%w%s", reason, said(g.tail))
+	return fault(code, "start", g.binary, "%w%s", reason, said(g.tail))
 }
 
 // reason finds out why a start failed. What the host saw first counts more than what followed from it: err is often only
@@ -105,7 +168,7 @@ func (g *Generation) reason(ctx context.Context, err error) error {
 		return refusal
 	}
 	switch {
-	case errors.Is(err, ErrIdentity):
+	case errors.Is(err, ErrIdentity), errors.Is(err, ErrEscalation), errors.Is(err, ErrNotExecutable):
 		return err
 	case errors.Is(ctx.Err(), context.DeadlineExceeded), sdk.CodeOf(err) == sdk.DeadlineExceeded: // a call may know it a moment earlier
 		return fmt.Errorf("%w (%v): %w", ErrSlow, g.startTimeout, context.DeadlineExceeded)
@@ -160,11 +223,27 @@ func (g *Generation) lost() bool {
 
 // ended explains the end of the process, after release.
 func (g *Generation) ended() error {
-	reason := g.run.process().ExitText()
+	return sdk.Errorf(sdk.Unavailable, "plugin %q (process %d): %w: %s%s", g.binary.Provider, g.PID(), ErrEnded, g.why(), said(g.tail))
+}
+
+// why tells why the process ended, after release.
+func (g *Generation) why() string {
 	if lost := g.run.refusal(); lost != nil {
-		reason = lost.Error()
+		return lost.Error()
 	}
-	return sdk.Errorf(sdk.Unavailable, "plugin %q (process %d): %w: %s%s", g.binary.Provider, g.PID(), ErrEnded, reason, said(g.tail))
+	return g.run.process().ExitText()
+}
+
+// struck reports whether somebody else's signal killed or stopped the process, after release.
+func (g *Generation) struck() bool {
+	if why := g.run.refusal(); why != nil {
+		return errors.Is(why, errFrozen)
+	}
+	switch g.run.process().ExitText() {
+	case "signal: killed", "signal: terminated":
+		return true
+	}
+	return false
 }
 
 // stop ends the process: it closes the lifeline and gives the plugin time to close its stores, then asks its group with
@@ -208,7 +287,9 @@ func (g *Generation) release() {
 		g.run.outs.closeReaders()
 	}
 	_ = g.run.deliver.Close()
+	g.run.closeDial()
+	g.undial()
 	g.client.Kill() // the process has ended: this only frees go-plugin's goroutines and connection
 	g.conns.close()
-	_ = os.RemoveAll(g.dir)
+	_ = g.dir.remove()
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/keyway-dev/keyway/host/internal/plugin/output"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -54,7 +55,7 @@ func actAsHost(dir, mode string) {
 	b, err := c.Find("fake", "")
 	if err == nil {
 		var g *Generation
-		if g, err = c.Supervise(b).Current(context.Background()); err == nil {
+		if g, err = c.Supervise(b, Cell{}).Current(context.Background()); err == nil {
 			fmt.Println(g.PID())
 			select {}
 		}
@@ -114,13 +115,24 @@ func (f *fixture) binary() Binary {
 // supervise gives a process that is stopped when the test ends.
 func (f *fixture) supervise() *Process {
 	f.t.Helper()
-	p := f.Supervise(f.binary())
+	p := f.Supervise(f.binary(), Cell{})
 	f.t.Cleanup(func() {
 		if err := p.Stop(context.Background()); err != nil {
 			f.t.Errorf("Stop: %v", err)
 		}
 	})
 	return p
+}
+
+// startOne verifies a binary and starts one process of it, with sockets of its own.
+func startOne(ctx context.Context, t testing.TB, c *Catalog, b Binary) (*Generation, error) {
+	t.Helper()
+	v, err := c.Verify(ctx, b)
+	if err != nil {
+		return nil, err
+	}
+	defer v.Close()
+	return c.start(ctx, order{verified: v, number: 1, tail: &output.Tail{}})
 }
 
 // get reads one secret of a generation through a fresh store.

@@ -112,8 +112,9 @@ type Binary struct {
 // Catalog is a directory of plugin binaries and how to run them. It is immutable and safe for concurrent use; the
 // directory is read anew at each call.
 type Catalog struct {
-	opts Options
-	stop patience
+	opts    Options
+	stop    patience
+	probing probing
 }
 
 // patience is how long a stop waits between its steps: for the plugin to close its stores after its lifeline ended (the
@@ -135,7 +136,7 @@ func NewCatalog(opts Options) *Catalog {
 		opts.StartTimeout = defaultStartTimeout
 	}
 	opts.Env = append([]string(nil), opts.Env...)
-	return &Catalog{opts: opts, stop: patience{lifeline: 2500 * time.Millisecond, terminate: 500 * time.Millisecond}}
+	return &Catalog{opts: opts, probing: defaultProbing, stop: patience{lifeline: 2500 * time.Millisecond, terminate: 500 * time.Millisecond}}
 }
 
 // fault makes the error of one operation on one binary.

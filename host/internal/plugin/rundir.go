@@ -1,7 +1,9 @@
 package plugin
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -22,26 +24,64 @@ func maxSocketPath() int {
 	return 103
 }
 
-// privateDir makes a directory in runDir, or in the system's temporary directory, that only this user can enter.
-func privateDir(runDir string) (string, error) {
-	prefix := "p"
+// folder is a private directory. Its lock tells other hosts that its maker lives.
+type folder struct {
+	path string
+	lock *os.File // nil where directories cannot be locked
+}
+
+// remove removes the directory; again is fine.
+func (f *folder) remove() error {
+	err := os.RemoveAll(f.path)
+	if f.lock != nil {
+		_ = f.lock.Close()
+		f.lock = nil
+	}
+	return err
+}
+
+// privateDir makes a directory in runDir, or in the system's temporary directory, that only this user can enter, and removes
+// those that dead hosts left there.
+func privateDir(runDir string) (*folder, error) {
+	runDir, prefix, err := runFolder(runDir)
+	if err != nil {
+		return nil, err
+	}
+	sweep(runDir, prefix)
+	for {
+		path, err := os.MkdirTemp(runDir, prefix)
+		if err != nil {
+			return nil, err
+		}
+		lock, err := lockFolder(path)
+		switch {
+		case err == nil:
+			return &folder{path, lock}, nil
+		case errors.Is(err, fs.ErrNotExist): // another host swept it before it was locked
+		default:
+			_ = os.Remove(path)
+			return nil, err
+		}
+	}
+}
+
+// runFolder gives the directory of private directories, and how their names begin.
+func runFolder(runDir string) (dir, prefix string, err error) {
+	prefix = "p"
 	if runDir == "" {
 		runDir, prefix = os.TempDir(), "keyway-"
 		if runtime.GOOS != "windows" && len(runDir) > roomFor(prefix) {
 			runDir = "/tmp"
 		}
 	}
-	runDir, err := filepath.Abs(runDir)
+	runDir, err = filepath.Abs(runDir)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	if room := roomFor(prefix); unixSockets && len(runDir) > room {
-		return "", fmt.Errorf("run directory %q has %d bytes; the path of a socket in it leaves room for %d", runDir, len(runDir), room)
+		return "", "", fmt.Errorf("run directory %q has %d bytes; the path of a socket in it leaves room for %d", runDir, len(runDir), room)
 	}
-	if err := os.MkdirAll(runDir, 0o700); err != nil {
-		return "", err
-	}
-	return os.MkdirTemp(runDir, prefix)
+	return runDir, prefix, os.MkdirAll(runDir, 0o700)
 }
 
 // roomFor is how long the path of a run directory may be.

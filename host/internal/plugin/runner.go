@@ -11,7 +11,9 @@ import (
 	"sync"
 
 	"github.com/keyway-dev/keyway/host/internal/plugin/child"
+	"github.com/keyway-dev/keyway/host/internal/plugin/image"
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
+	"github.com/keyway-dev/keyway/host/internal/plugin/sandbox"
 )
 
 // runner is one process of a plugin and its pipes, in the form go-plugin wants. go-plugin sees of it the handshake line and
@@ -20,6 +22,9 @@ type runner struct {
 	binary  Binary
 	env     []string
 	sockets string // the directory its socket must be in
+	image   *image.Image
+	profile *sandbox.Profile
+	dial    *os.File // the process's end of its dial socket; nil: none, or given away
 	log     *slog.Logger
 	tail    *output.Tail
 
@@ -54,8 +59,13 @@ func (r *runner) Start(context.Context) error {
 		stdin.close()
 		return err
 	}
-	proc, err := child.Start(child.Spec{Path: r.binary.Path, Args: []string{r.binary.Path}, Env: r.env, Dir: rootDir,
-		Files: []*os.File{stdin[0].read, outs[0].write, outs[1].write}})
+	files := []*os.File{stdin[0].read, outs[0].write, outs[1].write}
+	if r.dial != nil {
+		files = append(files, r.dial) // descriptor 3
+	}
+	proc, err := child.Start(child.Spec{Path: r.image.Path(), Image: r.image.File(), Args: []string{r.binary.Path}, Env: r.env, Dir: rootDir,
+		Files: files, Restrict: r.profile.Restrict, Limits: r.profile.Limits()})
+	r.closeDial()
 	_ = stdin[0].read.Close()
 	outs.closeWriters()
 	if err != nil {
@@ -73,6 +83,14 @@ func (r *runner) Start(context.Context) error {
 		proc.Kill()
 	}
 	return nil
+}
+
+// closeDial closes the host's copy of the process's end of the dial socket.
+func (r *runner) closeDial() {
+	if r.dial != nil {
+		_ = r.dial.Close()
+		r.dial = nil
+	}
 }
 
 // pumpStdout reads what the process prints to the end. Before the handshake lines are logged and passed over.

@@ -40,10 +40,13 @@ func TestBadStartIsOneClearError(t *testing.T) {
 		t.Run(c.mode, func(t *testing.T) {
 			t.Parallel()
 			f := newFixture(t, c.mode)
+			if c.mode == "link" || c.mode == "held" {
+				f.opts.Sandbox = "off" // in the sandbox it could not even try
+			}
 			if errors.Is(c.want, ErrSlow) {
 				f.opts.StartTimeout = 400 * time.Millisecond
 			}
-			g, err := f.start(t.Context(), f.binary(), 1, &output.Tail{})
+			g, err := startOne(t.Context(), t, f.Catalog, f.binary())
 			if g != nil {
 				g.stop(t.Context(), f.stop)
 			}
@@ -53,20 +56,24 @@ func TestBadStartIsOneClearError(t *testing.T) {
 }
 
 func TestStartOfAFileThatIsNoProgram(t *testing.T) {
-	for name, spoil := range map[string]func(path string) error{
-		"gone":           os.Remove,
-		"not executable": func(path string) error { return replace(path, "", 0o600) },
-		"text":           func(path string) error { return replace(path, "just text\n", 0o700) },
-		"no interpreter": func(path string) error { return replace(path, "#!/no/such/interpreter\n", 0o700) },
+	for name, c := range map[string]struct {
+		spoil func(path string) error
+		code  sdk.Code
+		cause error
+	}{
+		"gone":           {os.Remove, sdk.FailedPrecondition, ErrNotExecutable},
+		"empty":          {func(path string) error { return replace(path, "", 0o700) }, sdk.FailedPrecondition, nil},
+		"text":           {func(path string) error { return replace(path, "just text\n", 0o700) }, sdk.Unavailable, ErrNotExecutable},
+		"no interpreter": {func(path string) error { return replace(path, "#!/no/such/interpreter\n", 0o700) }, sdk.Unavailable, ErrNotExecutable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t, "")
 			b := f.binary()
-			if err := spoil(f.plugin); err != nil {
+			if err := c.spoil(f.plugin); err != nil {
 				t.Fatal(err)
 			}
-			_, err := f.start(t.Context(), b, 1, &output.Tail{})
-			wantFault(t, err, sdk.Unavailable, ErrNotExecutable, f.plugin)
+			_, err := startOne(t.Context(), t, f.Catalog, b)
+			wantFault(t, err, c.code, c.cause, f.plugin)
 		})
 	}
 }
@@ -83,12 +90,12 @@ func TestStartRefusesItsOwnConditions(t *testing.T) {
 	b := f.binary()
 	long := *f.Catalog
 	long.opts.RunDir = filepath.Join(f.run, strings.Repeat("d", 60))
-	_, err := long.start(t.Context(), b, 1, &output.Tail{})
+	_, err := startOne(t.Context(), t, &long, b)
 	wantFault(t, err, sdk.Unavailable, nil, "leaves room for")
 	for _, kv := range []string{"NOVALUE", "=x", "A B=c", "PLUGIN_CLIENT_CERT=x", "KEYWAY_PLUGIN=no", "A=b\x00c"} {
 		bad := *f.Catalog
 		bad.opts.Env = []string{kv}
-		_, err := bad.start(t.Context(), b, 1, &output.Tail{})
+		_, err := startOne(t.Context(), t, &bad, b)
 		wantFault(t, err, sdk.Unavailable, nil, "plugin environment")
 	}
 }
@@ -116,7 +123,7 @@ func TestTheFirstReasonOfAFailedStartIsTold(t *testing.T) {
 
 func TestNoiseBeforeTheHandshakeIsLogged(t *testing.T) {
 	f := newFixture(t, "noise")
-	g, err := f.start(t.Context(), f.binary(), 1, &output.Tail{})
+	g, err := startOne(t.Context(), t, f.Catalog, f.binary())
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}
@@ -134,7 +141,7 @@ func TestNoiseBeforeTheHandshakeIsLogged(t *testing.T) {
 
 func TestAFloodOfLogLinesHoldsNothingUp(t *testing.T) {
 	f := newFixture(t, "flood")
-	g, err := f.start(t.Context(), f.binary(), 1, &output.Tail{})
+	g, err := startOne(t.Context(), t, f.Catalog, f.binary())
 	if err != nil {
 		t.Fatalf("start: %v", err)
 	}

@@ -2,12 +2,17 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
+	"github.com/keyway-dev/keyway/host/internal/plugin/broker"
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -21,6 +26,7 @@ const (
 	Starting State = "starting"
 	Ready    State = "ready"
 	Backoff  State = "backoff" // it failed, and is started again after a pause
+	Failed   State = "failed"  // it failed again and again, and is tried every half minute
 	Stopping State = "stopping"
 	Stopped  State = "stopped"
 )
@@ -38,40 +44,86 @@ type Status struct {
 	RetryAt    time.Time // when Backoff ends
 	LastError  error     // why the last start failed or the last generation ended; kept after a recovery
 	StderrTail []string  // the last lines that the running or last generation printed
+	Digest     string    // of the bytes that run; empty before they were verified
+	Image      string    // how they are executed
+	Signer     string    // the key that signed them; empty: nobody needed to
+	Cell       Cell
+	Network    string   // brokered or direct
+	Layers     []string // that confine the running generation
+	Missing    []string // that this system lacks, each with its reason
+	Dials      int64    // connections that the host made for it
+	Refused    int64    // and those it refused
+	History    []Ended  // how its last generations ended, newest last
+	Draining   int      // superseded generations that still finish calls
 }
+
+// Ended tells of a generation's end.
+type Ended struct {
+	Generation int
+	At         time.Time
+	Lived      time.Duration // from its being ready
+	Reason     string
+}
+
+// remembered is how many ends the history holds.
+const remembered = 8
 
 // Process keeps one generation of a plugin running, from the first call of Current until Stop. It is safe for concurrent
 // use.
 type Process struct {
 	catalog *Catalog
 	binary  Binary
+	cell    Cell
+	broker  *broker.Broker             // nil: its processes dial by themselves
+	wider   chan wider                 // run takes from it while a generation is ready
+	spare   *rate.Limiter              // restarts at once after somebody else's signal
 	now     atomic.Pointer[Generation] // the ready one: Current's fast path
 
-	mu      sync.Mutex
-	status  Status
-	tail    *output.Tail  // of the running or last generation
-	fails   int           // starts that failed, ever
-	changed chan struct{} // closed and replaced when status changes
-	cancel  context.CancelFunc
-	hurry   context.CancelFunc // makes a stop kill at once
-	done    chan struct{}      // closed when nothing runs any more; nil before the first start
+	mu       sync.Mutex
+	verified *Verified       // from the first start on
+	needs    map[string]need // of each store that was admitted, by name
+	draining sync.WaitGroup
+	status   Status
+	tail     *output.Tail  // of the running or last generation
+	fails    int           // starts that failed, ever
+	changed  chan struct{} // closed and replaced when status changes
+	cancel   context.CancelFunc
+	hurry    context.CancelFunc // makes a stop kill at once
+	done     chan struct{}      // closed when nothing runs any more; nil before the first start
 }
 
 // Pauses between restarts: after the first failure there is none, so that a single crash costs callers a start and nothing
 // more. The second is followed by pauseFirst, each further one by twice as much up to pauseMost. A generation that lasts
-// settled resets that. Callers wait for a restart that is due within tolerated, and fail at once otherwise.
+// settled resets that; breakAfter failures without one make the plugin Failed. Callers wait for a restart that is due within
+// tolerated, and fail at once otherwise.
+//
+// A generation that was ready and that somebody else's signal killed or stopped is no sign of a bad plugin: it is replaced at
+// once, up to struckRate a second on average.
 const (
-	pauseFirst = 10 * time.Millisecond
-	pauseMost  = 30 * time.Second
-	settled    = time.Minute
-	tolerated  = time.Second
+	pauseFirst  = 10 * time.Millisecond
+	pauseMost   = 30 * time.Second
+	settled     = time.Minute
+	tolerated   = time.Second
+	breakAfter  = 12
+	struckRate  = 5
+	struckBurst = 20
 )
 
-// Supervise returns a supervised plugin. It is not started before it is needed.
-func (c *Catalog) Supervise(b Binary) *Process {
-	return &Process{catalog: c, binary: b, changed: make(chan struct{}),
-		status: Status{Provider: b.Provider, Version: b.Version, Path: b.Path, State: Idle, Since: time.Now()}}
+// drainBound is how long a superseded generation may finish calls.
+const drainBound = time.Minute
+
+// Supervise returns a supervised plugin. It is verified and started when it is needed.
+func (c *Catalog) Supervise(b Binary, cell Cell) *Process {
+	if cell.Kind == "" {
+		cell.Kind = Shared
+	}
+	return &Process{catalog: c, binary: b, cell: cell, broker: c.newBroker(b, cell), changed: make(chan struct{}), needs: map[string]need{},
+		wider: make(chan wider), spare: rate.NewLimiter(struckRate, struckBurst),
+		status: Status{Provider: b.Provider, Version: b.Version, Path: b.Path, State: Idle, Since: time.Now(), Cell: cell}}
 }
+
+// Binary is what the process runs.
+func (p *Process) Binary() Binary { return p.binary }
 
 // Current gives the running generation. It starts the first one, and waits for a start that is running or due within a
 // second. The errors are Unavailable with the reason, the last lines the plugin printed and RetryAfter, or those of ctx. The
@@ -104,8 +156,19 @@ func (p *Process) Status() Status {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s := p.status
+	s.History = slices.Clone(s.History)
 	if p.tail != nil {
 		s.StderrTail = p.tail.Lines()
+	}
+	if v := p.verified; v != nil {
+		s.Digest, s.Image, s.Signer = v.Image.Digest().String(), string(v.Image.Kind()), v.Signer
+	}
+	s.Network = p.network()
+	if p.broker != nil {
+		s.Dials, s.Refused = p.broker.Counts()
+	}
+	if g := p.now.Load(); g != nil {
+		s.Layers, s.Missing = g.layers, g.missing
 	}
 	return s
 }
@@ -146,7 +209,7 @@ func (p *Process) settle(ctx context.Context, failed int) (*Generation, error) {
 	if s.State == Stopping || s.State == Stopped {
 		return nil, sdk.Errorf(sdk.Unavailable, "plugin %q: %w", s.Provider, ErrStopped)
 	}
-	if s.State != Backoff {
+	if s.State != Backoff && s.State != Failed {
 		return nil, nil
 	}
 	wait := time.Until(s.RetryAt)
@@ -154,7 +217,11 @@ func (p *Process) settle(ctx context.Context, failed int) (*Generation, error) {
 	if p.fails == failed && wait <= tolerated && (!bounded || s.RetryAt.Before(deadline)) {
 		return nil, nil
 	}
-	err := sdk.Errorf(sdk.Unavailable, "plugin %q is not running: %w", s.Provider, s.LastError)
+	code := sdk.Unavailable
+	if sdk.CodeOf(s.LastError) == sdk.FailedPrecondition { // it may not run, and waiting does not change that
+		code = sdk.FailedPrecondition
+	}
+	err := sdk.Errorf(code, "plugin %q is not running: %w", s.Provider, s.LastError)
 	err.RetryAfter = max(wait, time.Millisecond)
 	return nil, err
 }
@@ -178,64 +245,172 @@ func (p *Process) begin() {
 // run owns the generations: it starts them, waits for their end and releases them, until ctx ends; the last one is stopped
 // patiently until the other context ends.
 func (p *Process) run(ctx, patient context.Context) {
+	defer p.finish()
 	log := p.catalog.opts.Logger.With("plugin", p.binary.Provider)
 	var pause pause
-	for number := 1; ctx.Err() == nil; number++ {
-		p.update(Starting, func(s *Status) { s.Generation, s.Restarts = number, number-1 })
-		g, err := p.launch(ctx, log, number)
-		if err == nil {
-			pause.after(p.live(ctx, patient, g))
-			err = g.ended()
+	for restarts := 0; ctx.Err() == nil; restarts++ {
+		p.update(Starting, func(s *Status) { s.Restarts = restarts })
+		g, err := p.launch(ctx, log)
+		for begun := time.Now(); err == nil; {
+			next := p.live(ctx, patient, log, g)
+			if next == nil {
+				pause.after(time.Since(begun))
+				err = g.ended()
+				break
+			}
+			g = next
 		}
 		if ctx.Err() != nil {
 			break
 		}
-		wait := pause.next()
-		log.Warn("plugin is down", "generation", number, "error", err, "restart_in", wait)
-		p.update(Backoff, func(s *Status) { s.LastError, s.RetryAt = err, time.Now().Add(wait) })
-		t := time.NewTimer(wait)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-		}
+		p.rest(ctx, log, &pause, g, err)
+	}
+}
+
+// rest waits before the next start.
+func (p *Process) rest(ctx context.Context, log *slog.Logger, pause *pause, g *Generation, err error) {
+	wait, state := time.Duration(0), Backoff
+	if g == nil || !g.struck() || !p.spare.Allow() {
+		wait = pause.next()
+	}
+	if pause.failures >= breakAfter {
+		wait, state = jitter(pauseMost), Failed
+	}
+	log.Warn("plugin is down", "generation", p.Status().Generation, "error", err, "restart_in", wait)
+	p.update(state, func(s *Status) { s.LastError, s.RetryAt = err, time.Now().Add(wait) })
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+// finish frees what the process holds when nothing runs any more.
+func (p *Process) finish() {
+	p.draining.Wait()
+	if p.broker != nil {
+		p.broker.Close()
+	}
+	p.mu.Lock()
+	v := p.verified
+	p.mu.Unlock()
+	if v != nil {
+		v.Close()
 	}
 	p.update(Stopped, func(*Status) {})
 }
 
-// launch starts a generation.
-func (p *Process) launch(ctx context.Context, log *slog.Logger, number int) (*Generation, error) {
+// launch starts a generation, which becomes the current one.
+func (p *Process) launch(ctx context.Context, log *slog.Logger) (*Generation, error) {
 	begun, tail := time.Now(), &output.Tail{}
 	p.mu.Lock()
+	number := p.status.Generation + 1
+	p.status.Generation = number
 	p.tail = tail
 	p.mu.Unlock()
-	g, err := p.catalog.start(ctx, p.binary, number, tail)
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	o, err := p.order(ctx, number)
+	var g *Generation
+	if err == nil {
+		o.tail = tail
+		g, err = p.catalog.start(ctx, o)
+	}
 	if err != nil {
+		p.tell("refuse_start", 0, number, err)
+		p.mu.Lock()
+		defer p.mu.Unlock()
 		p.fails++
 		return nil, err
 	}
-	log.Info("plugin is ready", "generation", number, "version", g.manifest.Version, "pid", g.PID(), "took", time.Since(begun))
+	log.Info("plugin is ready", "generation", number, "version", g.manifest.Version, "digest", o.verified.Image.Digest(), "pid", g.PID(),
+		"confined_by", g.layers, "took", time.Since(begun))
+	g.process = p
+	go g.probe(p.catalog.probing)
+	p.mu.Lock()
 	p.now.Store(g)
 	p.status.PID, p.status.Version = g.PID(), g.manifest.Version
 	p.set(Ready)
+	p.mu.Unlock()
+	p.tell("ready", g.PID(), number, nil)
 	return g, nil
 }
 
-// live waits for the end of a generation, or ends it when ctx ends, and tells how long it lived.
-func (p *Process) live(ctx, patient context.Context, g *Generation) time.Duration {
+// tell tells whoever wants to know of an event.
+func (p *Process) tell(kind string, pid, number int, err error) {
+	e := Event{Kind: kind, Provider: p.binary.Provider, Cell: p.cell, PID: pid, Number: number, Err: err}
+	s := p.Status()
+	e.Version, e.Digest = s.Version, s.Digest
+	p.catalog.event(e)
+}
+
+// live waits for the end of a generation, or ends it when ctx ends, and gives nil. Where stores need more than it was started
+// with, it gives a wider one, which has taken its place.
+func (p *Process) live(ctx, patient context.Context, log *slog.Logger, g *Generation) (next *Generation) {
 	ready := time.Now()
-	select {
-	case <-g.gone:
-		p.now.Store(nil)
-		g.release()
-	case <-ctx.Done():
-		p.now.Store(nil)
-		p.update(Stopping, func(*Status) {})
-		g.stop(patient, p.catalog.stop)
+	for {
+		select {
+		case <-g.gone:
+			p.now.CompareAndSwap(g, nil)
+			g.release()
+			p.record(g, ready)
+			return nil
+		case <-ctx.Done():
+			p.now.Store(nil)
+			p.update(Stopping, func(*Status) {})
+			g.stop(patient, p.catalog.stop)
+			p.tell("stop", g.PID(), g.number, nil)
+			return nil
+		case w := <-p.wider:
+			if g.need.covers(w.want) {
+				w.answer <- nil
+				continue
+			}
+			wide, err := p.launch(ctx, log)
+			w.answer <- err
+			if err != nil {
+				continue // the present one serves on
+			}
+			g.supersede()
+			p.drain(ctx, patient, g)
+			p.tell("replace", wide.PID(), wide.number, nil)
+			return wide
+		}
 	}
-	return time.Since(ready)
+}
+
+// drain stops a superseded generation once its last store has left.
+func (p *Process) drain(ctx, patient context.Context, g *Generation) {
+	p.count(1)
+	p.draining.Go(func() {
+		defer p.count(-1)
+		t := time.NewTimer(drainBound)
+		defer t.Stop()
+		select {
+		case <-g.vacated:
+		case <-g.gone:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+		g.stop(patient, p.catalog.stop)
+	})
+}
+
+func (p *Process) count(draining int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Draining += draining
+}
+
+// record keeps how a generation ended.
+func (p *Process) record(g *Generation, ready time.Time) {
+	e := Ended{g.number, time.Now(), time.Since(ready), g.why()}
+	p.mu.Lock()
+	if len(p.status.History) == remembered {
+		p.status.History = slices.Delete(p.status.History, 0, 1)
+	}
+	p.status.History = append(p.status.History, e)
+	p.mu.Unlock()
+	p.tell("exit", g.PID(), g.number, errors.New(e.Reason))
 }
 
 // update changes the status and wakes whoever waits for that.
@@ -260,18 +435,22 @@ func (p *Process) set(to State) {
 
 // pause gives the time until the next restart.
 type pause struct {
-	failed bool
-	last   time.Duration
+	failures int
+	last     time.Duration
 }
 
 // next gives a pause twice as long as the one before, give or take a fifth, so that many plugins do not restart in step.
 func (p *pause) next() time.Duration {
-	if !p.failed {
-		p.failed = true
+	p.failures++
+	if p.failures == 1 {
 		return 0
 	}
 	p.last = min(max(2*p.last, pauseFirst), pauseMost)
-	return time.Duration(float64(p.last) * (0.8 + 0.4*rand.Float64()))
+	return jitter(p.last)
+}
+
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // no secret
 }
 
 // after takes into account how long a generation lived.

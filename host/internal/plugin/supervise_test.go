@@ -140,7 +140,7 @@ func TestAFailedStartIsToldAndTriedAgain(t *testing.T) {
 	for range 8 {
 		waiting.Go(func() {
 			_, err := p.Current(t.Context())
-			wantFault(t, err, sdk.Unavailable, fs.ErrNotExist, "is not running", f.plugin)
+			wantFault(t, err, sdk.FailedPrecondition, fs.ErrNotExist, "is not running", f.plugin)
 			var e *sdk.Error
 			if !errors.As(err, &e) || e.RetryAfter <= 0 {
 				t.Errorf("%v does not tell when to come again", err)
@@ -196,7 +196,7 @@ func TestStopIsForGood(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := f.Supervise(f.binary())
+			p := f.Supervise(f.binary(), Cell{})
 			prepare(p)
 			var stops sync.WaitGroup
 			for range 3 {
@@ -218,7 +218,7 @@ func TestStopIsForGood(t *testing.T) {
 
 func TestStopWithoutTimeKills(t *testing.T) {
 	f := newFixture(t, "stubborn")
-	p := f.Supervise(f.binary())
+	p := f.Supervise(f.binary(), Cell{})
 	if _, err := p.Current(t.Context()); err != nil {
 		t.Fatalf("Current: %v", err)
 	}

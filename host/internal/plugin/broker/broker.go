@@ -56,7 +56,7 @@ func (r *Refusal) Error() string { return "dial " + r.Endpoint + ": " + r.Reason
 type Broker struct {
 	opts    Options
 	proxies proxies
-	timeout time.Duration // of a dial, from its request on
+	timeout time.Duration // of a dial, from its request on, and of a plugin that does not read its answers
 	log     refusalLog
 
 	mu       sync.Mutex
@@ -84,13 +84,13 @@ func New(o Options) *Broker {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Dial == nil {
-		o.Dial = dial
+		o.Dial = plainDial
 	}
 	return &Broker{opts: o, proxies: newProxies(o.Proxy), timeout: dialTimeout, log: refusalLog{now: time.Now},
 		stores: map[string]declaration{}, channels: map[*channel]struct{}{}}
 }
 
-func dial(ctx context.Context, network, address string, control Control) (net.Conn, error) {
+func plainDial(ctx context.Context, network, address string, control Control) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: keepAlive, ControlContext: control}
 	d.SetMultipathTCP(false) // a plugin's filter allows plain TCP sockets only
 	return d.DialContext(ctx, network, address)
@@ -157,7 +157,7 @@ func (b *Broker) Connect() (pluginEnd *os.File, stop func(), err error) {
 	return pluginEnd, c.stop, nil
 }
 
-// Counts gives how many connections were handed out, and how many refused.
+// Counts gives how many connections were made, and how many refused.
 func (b *Broker) Counts() (dials, refused int64) { return b.dials.Load(), b.refused.Load() }
 
 // Close stops every generation's socket. Afterwards Connect fails.

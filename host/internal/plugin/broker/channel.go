@@ -15,7 +15,6 @@ const (
 	maxDials   = 64   // under way, each with a goroutine and a descriptor
 	maxWaiting = 1024 // behind them
 	maxText    = 512  // bytes of an answer
-	answerTime = 10 * time.Second
 )
 
 const refusedWord = "refused: "
@@ -116,12 +115,11 @@ func (c *channel) connect(r request) {
 		return
 	}
 	defer conn.Close()
-	_ = c.conn.SetWriteDeadline(time.Now().Add(answerTime))
+	c.broker.dials.Add(1)
+	_ = c.conn.SetWriteDeadline(time.Now().Add(c.broker.timeout))
 	if err := hand(c.conn, r.id[:], conn); err != nil {
 		c.answer(r, "the connection could not be handed over: "+err.Error())
-		return
 	}
-	c.broker.dials.Add(1)
 }
 
 // fail answers why there is no connection.
@@ -142,7 +140,7 @@ func (c *channel) fail(r request, err error) {
 func (c *channel) answer(r request, text string) {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
 	text = strings.ToValidUTF8(text[:min(len(text), maxText)], "")
-	_ = c.conn.SetWriteDeadline(time.Now().Add(answerTime))
+	_ = c.conn.SetWriteDeadline(time.Now().Add(c.broker.timeout))
 	if _, err := c.conn.Write(append(r.id[:], text...)); err != nil {
 		c.end()
 	}

@@ -43,15 +43,13 @@ func newProxies(env []string) proxies {
 
 // readable gives the URL of a proxy with its scheme, which may be left out.
 func readable(text string) string {
-	if text == "" {
-		return ""
+	if text != "" && !strings.Contains(text, "://") {
+		text = "http://" + text
 	}
-	for _, t := range []string{text, "http://" + text} {
-		if u, err := url.Parse(t); err == nil && u.Scheme != "" && u.Hostname() != "" {
-			return t
-		}
+	if u, err := url.Parse(text); text != "" && (err != nil || u.Hostname() == "") {
+		return unusable
 	}
-	return unusable
+	return text
 }
 
 // forEndpoint gives the proxy that an endpoint is reached through, nil for none. An error does not quote the proxy's URL,
@@ -106,7 +104,7 @@ func handshake(conn net.Conn, login *url.Userinfo, endpoint string) error {
 	answer := bufio.NewReader(singly{io.LimitReader(conn, maxProxyAnswer)})
 	resp, err := http.ReadResponse(answer, &http.Request{Method: http.MethodConnect})
 	if err != nil {
-		return fmt.Errorf("its answer cannot be read: %w", err)
+		return fmt.Errorf("its answer cannot be read: %s", failure(err))
 	}
 	defer resp.Body.Close()
 	switch {

@@ -39,7 +39,7 @@ func parse(packet []byte) (request, error) {
 // split gives the parts of "host:port". An empty host would be this machine, and a port by name is the resolver's to know.
 func split(endpoint string) (host, port string, ok bool) {
 	host, port, err := net.SplitHostPort(endpoint)
-	if err != nil || strings.TrimSuffix(host, ".") == "" {
+	if err != nil || strings.Trim(host, ".") == "" {
 		return "", "", false
 	}
 	n, err := strconv.ParseUint(port, 10, 16)

@@ -176,7 +176,9 @@ func (c *Catalog) unlocked(v *Verified, p lock.Plugin) error {
 	if c.opts.Unlocked == RefuseUnlocked || c.opts.Unlocked == "" && c.opts.Lock != "" {
 		return err
 	}
-	v.Warnings = append(v.Warnings, fault(sdk.FailedPrecondition, "verify", v.Binary, "%w", err))
+	if c.opts.Unlocked == WarnUnlocked { // without a lock file and a word on it, nobody asked
+		v.Warnings = append(v.Warnings, fault(sdk.FailedPrecondition, "verify", v.Binary, "%w", err))
+	}
 	return nil
 }
 

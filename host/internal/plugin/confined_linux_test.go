@@ -159,7 +159,7 @@ func TestAFrozenProcessIsFoundAndReplaced(t *testing.T) {
 func TestKillsFromOutsideAreReplacedAtOnceAndCrashesAreNot(t *testing.T) {
 	f := newFixture(t, "")
 	p := f.supervise()
-	for range 2 * breakAfter {
+	for range 2 * tripAt {
 		g, err := p.Current(t.Context())
 		if err != nil {
 			t.Fatalf("after kills: %v", err)

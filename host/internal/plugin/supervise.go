@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"golang.org/x/time/rate"
 
 	"github.com/keyway-dev/keyway/host/internal/plugin/broker"
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
@@ -41,7 +38,7 @@ type Status struct {
 	PID        int       // 0 unless Ready
 	Generation int       // of the running or last generation; 0 before the first
 	Restarts   int       // starts after the first one
-	RetryAt    time.Time // when Backoff ends
+	RetryAt    time.Time // when Backoff ends, or a failed plugin is tried
 	LastError  error     // why the last start failed or the last generation ended; kept after a recovery
 	StderrTail []string  // the last lines that the running or last generation printed
 	Digest     string    // of the bytes that run; empty before they were verified
@@ -76,7 +73,6 @@ type Process struct {
 	cell    Cell
 	broker  *broker.Broker             // nil: its processes dial by themselves
 	wider   chan wider                 // run takes from it while a generation is ready
-	spare   *rate.Limiter              // restarts at once after somebody else's signal
 	now     atomic.Pointer[Generation] // the ready one: Current's fast path
 
 	mu       sync.Mutex
@@ -92,22 +88,8 @@ type Process struct {
 	done     chan struct{}      // closed when nothing runs any more; nil before the first start
 }
 
-// Pauses between restarts: after the first failure there is none, so that a single crash costs callers a start and nothing
-// more. The second is followed by pauseFirst, each further one by twice as much up to pauseMost. A generation that lasts
-// settled resets that; breakAfter failures without one make the plugin Failed. Callers wait for a restart that is due within
-// tolerated, and fail at once otherwise.
-//
-// A generation that was ready and that somebody else's signal killed or stopped is no sign of a bad plugin: it is replaced at
-// once, up to struckRate a second on average.
-const (
-	pauseFirst  = 10 * time.Millisecond
-	pauseMost   = 30 * time.Second
-	settled     = time.Minute
-	tolerated   = time.Second
-	breakAfter  = 12
-	struckRate  = 5
-	struckBurst = 20
-)
+// tolerated is how long callers wait for a restart that is due; they fail at once where it takes longer.
+const tolerated = time.Second
 
 // drainBound is how long a superseded generation may finish calls.
 const drainBound = time.Minute
@@ -118,7 +100,7 @@ func (c *Catalog) Supervise(b Binary, cell Cell) *Process {
 		cell.Kind = Shared
 	}
 	return &Process{catalog: c, binary: b, cell: cell, broker: c.newBroker(b, cell), changed: make(chan struct{}), needs: map[string]need{},
-		wider: make(chan wider), spare: rate.NewLimiter(struckRate, struckBurst),
+		wider:  make(chan wider),
 		status: Status{Provider: b.Provider, Version: b.Version, Path: b.Path, State: Idle, Since: time.Now(), Cell: cell}}
 }
 
@@ -214,7 +196,7 @@ func (p *Process) settle(ctx context.Context, failed int) (*Generation, error) {
 	}
 	wait := time.Until(s.RetryAt)
 	deadline, bounded := ctx.Deadline()
-	if p.fails == failed && wait <= tolerated && (!bounded || s.RetryAt.Before(deadline)) {
+	if s.State == Backoff && p.fails == failed && wait <= tolerated && (!bounded || s.RetryAt.Before(deadline)) {
 		return nil, nil
 	}
 	code := sdk.Unavailable
@@ -247,14 +229,15 @@ func (p *Process) begin() {
 func (p *Process) run(ctx, patient context.Context) {
 	defer p.finish()
 	log := p.catalog.opts.Logger.With("plugin", p.binary.Provider)
-	var pause pause
+	pace := newPace()
 	for restarts := 0; ctx.Err() == nil; restarts++ {
-		p.update(Starting, func(s *Status) { s.Restarts = restarts })
+		p.trying(restarts)
+		var how end
 		g, err := p.launch(ctx, log)
 		for begun := time.Now(); err == nil; {
 			next := p.live(ctx, patient, log, g)
 			if next == nil {
-				pause.after(time.Since(begun))
+				how = end{ready: true, lived: time.Since(begun), outside: g.struck()}
 				err = g.ended()
 				break
 			}
@@ -263,18 +246,25 @@ func (p *Process) run(ctx, patient context.Context) {
 		if ctx.Err() != nil {
 			break
 		}
-		p.rest(ctx, log, &pause, g, err)
+		wait, failed := pace.next(how)
+		p.rest(ctx, log, wait, failed, err)
 	}
 }
 
-// rest waits before the next start.
-func (p *Process) rest(ctx context.Context, log *slog.Logger, pause *pause, g *Generation, err error) {
-	wait, state := time.Duration(0), Backoff
-	if g == nil || !g.struck() || !p.spare.Allow() {
-		wait = pause.next()
+// trying notes that a start begins. That of a plugin that has failed is only a trial, which nobody waits for.
+func (p *Process) trying(restarts int) {
+	state := Starting
+	if p.Status().State == Failed {
+		state = Failed
 	}
-	if pause.failures >= breakAfter {
-		wait, state = jitter(pauseMost), Failed
+	p.update(state, func(s *Status) { s.Restarts = restarts })
+}
+
+// rest waits before the next start.
+func (p *Process) rest(ctx context.Context, log *slog.Logger, wait time.Duration, failed bool, err error) {
+	state := Backoff
+	if failed {
+		state = Failed
 	}
 	log.Warn("plugin is down", "generation", p.Status().Generation, "error", err, "restart_in", wait)
 	p.update(state, func(s *Status) { s.LastError, s.RetryAt = err, time.Now().Add(wait) })
@@ -431,31 +421,4 @@ func (p *Process) set(to State) {
 	}
 	close(p.changed)
 	p.changed = make(chan struct{})
-}
-
-// pause gives the time until the next restart.
-type pause struct {
-	failures int
-	last     time.Duration
-}
-
-// next gives a pause twice as long as the one before, give or take a fifth, so that many plugins do not restart in step.
-func (p *pause) next() time.Duration {
-	p.failures++
-	if p.failures == 1 {
-		return 0
-	}
-	p.last = min(max(2*p.last, pauseFirst), pauseMost)
-	return jitter(p.last)
-}
-
-func jitter(d time.Duration) time.Duration {
-	return time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())) //nolint:gosec // no secret
-}
-
-// after takes into account how long a generation lived.
-func (p *pause) after(life time.Duration) {
-	if life >= settled {
-		*p = pause{}
-	}
 }

@@ -230,33 +230,6 @@ func TestStopWithoutTimeKills(t *testing.T) {
 	}
 }
 
-func TestPausesGrowAndAreReset(t *testing.T) {
-	var p pause
-	if got := p.next(); got != 0 {
-		t.Errorf("pause after the first failure: %v, want none", got)
-	}
-	for i, base := range []time.Duration{10, 20, 40, 80} {
-		base *= time.Millisecond
-		if got := p.next(); got < base*8/10 || got > base*12/10 {
-			t.Errorf("pause %d: %v, want %v give or take a fifth", i+1, got, base)
-		}
-	}
-	for range 20 {
-		p.next()
-	}
-	if got := p.next(); got > pauseMost*12/10 || got < pauseMost*8/10 {
-		t.Errorf("pause after many failures: %v, want about %v", got, pauseMost)
-	}
-	p.after(settled - 1)
-	if got := p.next(); got < pauseMost*8/10 {
-		t.Errorf("pause after a short life: %v, want about %v", got, pauseMost)
-	}
-	p.after(settled)
-	if got := p.next(); got != 0 {
-		t.Errorf("pause after a long life: %v, want none", got)
-	}
-}
-
 // afterwards is the time between a call that fails with its connection and that being noticed, at most.
 const afterwards = 50 * time.Millisecond
 

@@ -2,8 +2,10 @@ package child
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -81,6 +83,98 @@ func TestAProcessStartsWithNothingOfItsParents(t *testing.T) {
 	<-p.Done()
 	if p.ExitCode() != 0 {
 		t.Errorf("ended with %s, want no environment, / as working directory, no core files and 4096 descriptors at most", p.ExitText())
+	}
+}
+
+func TestAProcessGetsNoDescriptorThatItsParentInherited(t *testing.T) {
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	fd, err := unix.FcntlInt(null.Fd(), unix.F_DUPFD, 50) // as from a service manager: children have it too
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	p := run(t, fmt.Sprintf("test -e /proc/self/fd/0 && test ! -e /proc/self/fd/%d", fd))
+	<-p.Done()
+	if p.ExitCode() != 0 {
+		t.Errorf("ended with %s: descriptor %d is open in the child, want it closed", p.ExitText(), fd)
+	}
+}
+
+// copyOf gives an open copy of a program, whose file is gone.
+func copyOf(t *testing.T, program string) *os.File {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "program")
+	b, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, b, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = f.Close() })
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func TestAnImageIsExecutedWhateverBecameOfItsPath(t *testing.T) {
+	p, err := Start(Spec{Path: "/no/such/file", Args: []string{"sh", "-c", "exit 7"}, Image: copyOf(t, "/bin/sh")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if p.ExitCode() != 7 {
+		t.Errorf("ended with %s, want the image's exit status 7", p.ExitText())
+	}
+}
+
+func TestARestrictionThatFailsEndsTheStart(t *testing.T) {
+	want := errors.New("refused")
+	if _, err := Start(Spec{Path: "/bin/sh", Args: []string{"sh"}, Restrict: func() error { return want }}); !errors.Is(err, want) {
+		t.Errorf("Start: %v, want the restriction's error", err)
+	}
+}
+
+func TestARestrictionIsTheChildsAndNobodyElses(t *testing.T) {
+	p, err := Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", `while read -r k v; do test "$k" = NoNewPrivs: && exit "$v"; done </proc/self/status`},
+		Restrict: func() error { return unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	mine, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if p.ExitCode() != 1 || mine != 0 || err != nil {
+		t.Errorf("no_new_privs of the child: %s, of ours: %d (error %v), want 1 and 0", p.ExitText(), mine, err)
+	}
+}
+
+func TestLimitsAreTheChilds(t *testing.T) {
+	size := uint64(0)
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer null.Close()
+	p, err := Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "sleep 60"}, Files: []*os.File{null, null, null},
+		Limits: Limits{Data: 1 << 30, Files: 100, FileSize: &size}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Kill)
+	for resource, want := range map[int]uint64{unix.RLIMIT_CORE: 0, unix.RLIMIT_NOFILE: 100, unix.RLIMIT_FSIZE: 0, unix.RLIMIT_DATA: 1 << 30} {
+		var got unix.Rlimit
+		if err := unix.Prlimit(p.PID(), resource, nil, &got); err != nil || got.Cur != want || got.Max != want {
+			t.Errorf("limit %d: %d of %d (error %v), want %d", resource, got.Cur, got.Max, err, want)
+		}
 	}
 }
 

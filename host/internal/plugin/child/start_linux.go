@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"sync"
 	"syscall"
@@ -22,9 +23,10 @@ func start(s Spec) (*Process, error) {
 	settlePidfd()
 	p := &Process{done: make(chan struct{})}
 	started := make(chan error, 1)
+	last := lastInherited() // asked here: the thread may not be allowed to
 	onOwnThread(func() {
 		defer close(p.done)
-		proc, err := s.fork()
+		proc, err := s.fork(last)
 		if err != nil {
 			started <- err
 			return
@@ -49,19 +51,40 @@ func start(s Spec) (*Process, error) {
 	return p, nil
 }
 
-// fork starts the process on the calling thread, which it restricts first.
-func (s Spec) fork() (*os.Process, error) {
+// fork starts the process on the calling thread, which it restricts first. Descriptors up to last that are not the child's
+// are closed in it.
+func (s Spec) fork(last int) (*os.Process, error) {
 	if err := s.Restrict(); err != nil {
 		return nil, err
 	}
-	path, files := s.Path, s.Files
+	path, files := s.Path, slices.Clone(s.Files)
 	if s.Image != nil {
 		// Its number in the child: Go moves descriptors about while it forks, and ours could be overwritten by then.
 		path = "/proc/self/fd/" + strconv.Itoa(len(files))
-		files = append(files[:len(files):len(files)], s.Image)
+		files = append(files, s.Image)
+	}
+	for len(files) <= last {
+		files = append(files, nil)
 	}
 	return os.StartProcess(path, s.Args, &os.ProcAttr{Dir: s.Dir, Env: s.Env, Files: files,
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}})
+}
+
+// lastInherited gives the highest descriptor that a child would have without being given it: what this process itself got
+// from whoever started it, such as the sockets of a service manager, stays open in its children. -1: none.
+func lastInherited() int {
+	last := -1
+	all, _ := os.ReadDir("/proc/self/fd")
+	for _, entry := range all {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			last = max(last, fd)
+		}
+	}
+	return last
 }
 
 // awaitEnd waits for the child without reaping it and then has what it left in its group killed, by a thread that may: the

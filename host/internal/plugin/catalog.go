@@ -210,6 +210,16 @@ func parseName(name string) (file, bool) {
 	return file{Binary: Binary{Provider: name}}, providerForm.MatchString(name)
 }
 
+// Named gives the provider and the version that a file is called after; both are empty where its name is no plugin's.
+func Named(path string) Binary {
+	f, ok := parseName(filepath.Base(path))
+	if !ok {
+		return Binary{Path: path}
+	}
+	f.Path = path
+	return f.Binary
+}
+
 // inspect says whether the file can be executed, and resolves a symbolic link: one that leads out of the directory is
 // refused, since whoever owns the directory does not own what it points to.
 func (f *file) inspect(dir string) (fs.FileInfo, error) {

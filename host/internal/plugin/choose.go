@@ -15,8 +15,8 @@ import (
 	"github.com/keyway-dev/keyway/sdk"
 )
 
-// platform is what digests in the lock file are listed by.
-const platform = runtime.GOOS + "/" + runtime.GOARCH
+// Platform is what digests in the lock file are listed by.
+const Platform = runtime.GOOS + "/" + runtime.GOARCH
 
 // Choose gives the binary of a provider that a store runs, whose own constraint (">=1.2 <2"; empty: any) it satisfies. The
 // lock file says which: the version that it names for the store, else the one that its plugin is to use, and where the

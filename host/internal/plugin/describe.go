@@ -24,7 +24,7 @@ import (
 
 // Describe verifies a plugin, runs its bytes with --describe and gives what it says of itself: no handshake, no network, and
 // no files where plugins are confined. It takes at most 10 s and 1 MiB; a process that takes more is killed. The errors are
-// those of Verify, or FailedPrecondition with ErrNotExecutable, ErrNotPlugin, ErrIdentity or ErrSlow and the last lines that
+// those of Verify and Permit, or FailedPrecondition with ErrNotExecutable, ErrNotPlugin, ErrIdentity or ErrSlow and the last lines that
 // the process wrote to its standard error.
 func (c *Catalog) Describe(ctx context.Context, b Binary) (sdk.Manifest, error) {
 	v, err := c.Verify(ctx, b)
@@ -44,7 +44,7 @@ func (c *Catalog) DescribeVerified(ctx context.Context, v *Verified) (sdk.Manife
 	if err := v.Binary.checkIdentity(m); err != nil {
 		return sdk.Manifest{}, fault(sdk.FailedPrecondition, "describe", v.Binary, "%w", err)
 	}
-	return m, nil
+	return m, v.Permit(m, c.allowance(v.Binary.Provider))
 }
 
 // Inspect is Describe for bytes that are not verified, as before an installation: they run all the same, confined. What

@@ -128,14 +128,14 @@ func (c *Catalog) checkLock(v *Verified) error {
 	if locked == nil {
 		return c.unlocked(v, p)
 	}
-	want, ok := locked.Digests[platform]
+	want, ok := locked.Digests[Platform]
 	got := v.Image.Digest().String()
 	switch {
 	case locked.Bad != "":
 		return sdk.Errorf(sdk.FailedPrecondition, "version %s: %w: %s; keyway plugin lock %s --use %s allows it again", number, ErrBad, locked.Bad, v.Binary.Provider, number)
 	case !ok:
 		return sdk.Errorf(sdk.FailedPrecondition, "version %s: %w: it has no digest for %s, only for %s; keyway plugin lock %s adds this one's",
-			number, ErrUnlocked, platform, platforms(*locked), v.Binary.Provider)
+			number, ErrUnlocked, Platform, platforms(*locked), v.Binary.Provider)
 	case want != got:
 		return sdk.Errorf(sdk.FailedPrecondition, "version %s: %w: the file has %s, the lock %s; somebody replaced the file, or it is another build; keyway plugin lock %s accepts it",
 			number, ErrDigest, got, want, v.Binary.Provider)
@@ -154,7 +154,7 @@ func entry(p lock.Plugin, v *Verified) (number string, locked *lock.Version) {
 		case v.Binary.Version == number:
 			return number, &locked
 		case v.Binary.Version != "":
-		case locked.Digests[platform] == digest:
+		case locked.Digests[Platform] == digest:
 			return number, &locked
 		case number == p.Use || p.Use == "" && number > expected:
 			expected = number

@@ -35,8 +35,8 @@ func ParseDigest(text string) (Digest, error) {
 	return d, nil
 }
 
-// digestOf reads r to its end.
-func digestOf(r io.Reader) (Digest, error) {
+// DigestOf is the digest of what r gives, to its end.
+func DigestOf(r io.Reader) (Digest, error) {
 	h := sha256.New()
 	if _, err := io.CopyBuffer(h, struct{ io.Reader }{r}, make([]byte, 1<<20)); err != nil {
 		return Digest{}, err

@@ -141,7 +141,7 @@ func (i *Image) measure() error {
 	if i.script, err = interpreter(i.bytes); err != nil {
 		return err
 	}
-	i.digest, err = digestOf(io.NewSectionReader(i.bytes, 0, i.size))
+	i.digest, err = DigestOf(io.NewSectionReader(i.bytes, 0, i.size))
 	return err
 }
 

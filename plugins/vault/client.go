@@ -55,8 +55,9 @@ func worthRetrying(ctx context.Context, resp *http.Response, err error) (bool, e
 		var untrusted *tls.CertificateVerificationError
 		var u *url.Error
 		var op *net.OpError
+		final := errors.As(err, &refused) && refused.Code != sdk.Unavailable
 		switch {
-		case errors.As(err, &refused) && refused.Code != sdk.Unavailable, errors.As(err, &untrusted):
+		case final || errors.As(err, &untrusted):
 			return false, nil
 		case errors.As(err, &op) && op.Op == "dial":
 			return true, nil

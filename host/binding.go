@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/keyway-dev/keyway/host/audit"
 	"github.com/keyway-dev/keyway/host/internal/cache"
 	"github.com/keyway-dev/keyway/host/refs"
 	"github.com/keyway-dev/keyway/sdk"
@@ -15,7 +16,8 @@ import (
 type binding struct {
 	text  string
 	parts []part
-	whole bool // the text is one reference; else it is literal text with references inside
+	whole bool             // the text is one reference; else it is literal text with references inside
+	reads []*audit.Counter // of the references; nil: nobody counts
 }
 
 // part is one piece of a binding: literal text, or a reading.
@@ -63,6 +65,9 @@ func (h *Host) bind(text string) (*binding, error) {
 		}
 		found = true
 		b.parts = append(b.parts, part{reading: r})
+		if c := h.audit.counter(p.Ref.Store, p.Ref.Name, p.Ref.Version); c != nil {
+			b.reads = append(b.reads, c)
+		}
 	}
 	if !found {
 		return nil, sdk.Errorf(sdk.InvalidArgument, "not a reference: a text that names a secret begins with secret://, decrypt://, os.environ/ or oidc/, or holds ${secret://…}")

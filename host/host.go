@@ -35,6 +35,7 @@ type Host struct {
 	members      atomic.Pointer[map[string]*member] // replaced when a store is added
 	fleet        *fleet
 	swaps        swaps
+	audit        *recorder // nil: nothing is recorded
 	hosted       map[string]bool
 	fallbacks    sync.Map // names that the environment answered for the store
 
@@ -92,7 +93,12 @@ func (h *Host) open(ctx context.Context, o options) error {
 	h.table = store.NewTable(o.openStore)
 	h.members.Store(&map[string]*member{})
 	h.swaps.trials = map[string]*trial{}
-	h.fleet = &fleet{catalog: plugin.NewCatalog(pluginOptions(h.cfg, o)), given: o.providers}
+	h.audit = h.newRecorder(o.audit)
+	po := pluginOptions(h.cfg, o)
+	if h.audit != nil {
+		po.Events = h.audit.plugin
+	}
+	h.fleet = &fleet{catalog: plugin.NewCatalog(po), given: o.providers}
 	h.sourcePolicy = policyOf(all, sourceTimeout)
 	h.sourcePolicy.TTL = min(h.sourcePolicy.TTL, sourceTTL)
 	sources, err := source.New(sourceOptions(h.cfg, o))
@@ -186,13 +192,14 @@ func (h *Host) newMember(name string, c config.Store, r *running) *member {
 		Name: name, Provider: r, Allow: allowed(c.Access), Limits: limits, Logger: h.log,
 		Settings: func(ctx context.Context) (sdk.Sensitive, error) { return h.settings(ctx, m) },
 		Changed:  func(e sdk.Event) { h.changed(m, e) },
-		Observe:  m.observe,
+		Observe:  func(o store.Observation) { h.observe(m, o) },
 	})
 	return m
 }
 
 // observe is told of every call on the store.
-func (m *member) observe(o store.Observation) {
+func (h *Host) observe(m *member, o store.Observation) {
+	h.audit.call(m, o)
 	if o.Err == nil && o.Op == "get" && o.Version == "" {
 		m.recent.add(o.Name)
 	}
@@ -258,6 +265,7 @@ func (h *Host) Close(ctx context.Context) error {
 	h.table.Close(ctx)
 	h.wg.Wait()
 	failed := stopAll(ctx, h.fleet.plugins())
+	h.audit.close()
 	if h.sources != nil {
 		failed = append(failed, h.sources.Close())
 	}

@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/keyway-dev/keyway/host/audit"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -23,6 +24,7 @@ type Live struct {
 
 	mu      sync.Mutex // orders bind and unbind
 	binding *binding
+	reads   []*audit.Counter // set before the first value comes
 	cancel  []func()
 }
 
@@ -31,6 +33,7 @@ type liveState struct {
 	value   *Value
 	err     error
 	changed chan struct{}
+	reads   []*audit.Counter // nil: nobody counts
 }
 
 // NewLive makes an unbound Live of a reference.
@@ -65,6 +68,9 @@ func (l *Live) Load() (*Value, error) {
 	s := l.state.Load()
 	if s == nil {
 		return nil, errUnbound
+	}
+	if s.reads != nil {
+		count(s.reads, s.value)
 	}
 	return s.value, s.err
 }
@@ -138,7 +144,7 @@ func (l *Live) follow(b *binding) {
 	l.Unbind()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.binding = b
+	l.binding, l.reads = b, b.reads
 	l.state.CompareAndSwap(nil, &liveState{err: errUnread, changed: make(chan struct{})})
 	for _, p := range b.parts {
 		if p.reading != nil {
@@ -175,7 +181,7 @@ func (l *Live) update(b *binding, r *reading, v *Value, err error) {
 }
 
 func (l *Live) put(v *Value, err error) {
-	s := &liveState{value: v, err: err, changed: make(chan struct{})}
+	s := &liveState{value: v, err: err, changed: make(chan struct{}), reads: l.reads}
 	for {
 		old := l.state.Load()
 		same := old != nil && old.err == nil && err == nil && !v.newerThan(old.value)

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"google.golang.org/grpc"
+
+	"github.com/keyway-dev/keyway/host/audit"
 )
 
 type options struct {
@@ -14,6 +16,7 @@ type options struct {
 	pluginEnv []string
 	runDir    string
 	openStore int
+	audit     audit.Sink
 }
 
 // Option changes how [Open] opens a host.

@@ -11,6 +11,9 @@ import (
 func (h *Host) Resolve(ctx context.Context, ref string) (*Value, error) {
 	if b, ok := h.bindings.Load(ref); ok {
 		if v, err, ok := b.fresh(); ok {
+			if b.reads != nil {
+				count(b.reads, v)
+			}
 			return v, err
 		}
 	}
@@ -18,7 +21,9 @@ func (h *Host) Resolve(ctx context.Context, ref string) (*Value, error) {
 	if err != nil {
 		return nil, err
 	}
-	return b.get(ctx)
+	v, err := b.get(ctx)
+	count(b.reads, v)
+	return v, err
 }
 
 // Resolved is the answer to one of several references: its value, or why there is none.
@@ -69,6 +74,7 @@ func (h *Host) ResolveEach(ctx context.Context, references ...string) []Resolved
 		out[i] = Resolved{Reference: text, Err: a.err}
 		if a.err == nil {
 			out[i].Value, out[i].Err = answers.of(ctx, a.binding)
+			count(a.binding.reads, out[i].Value)
 		}
 	}
 	return out

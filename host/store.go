@@ -132,8 +132,17 @@ func (s *Store) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error
 	if s.m.cfg.Document != "" {
 		return s.putField(ctx, r)
 	}
+	return s.put(ctx, r)
+}
+
+// put writes a secret of the backend's.
+func (s *Store) put(ctx context.Context, r sdk.PutRequest) (out sdk.PutResult, err error) {
 	defer s.h.forget(s.m.name, r.Name)
-	return s.m.store.Put(ctx, r)
+	err = s.change(ctx, "put", r.Name, func(ctx context.Context) (string, error) {
+		out, err = s.m.store.Put(ctx, r)
+		return out.Version, err
+	})
+	return out, err
 }
 
 // Delete removes a secret in the safest way that the backend has, unless asked to purge it. A secret that does not exist
@@ -143,7 +152,11 @@ func (s *Store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteResu
 		return sdk.DeleteResult{}, err
 	}
 	defer s.h.forget(s.m.name, r.Name)
-	out, err := s.m.store.Delete(ctx, r)
+	var out sdk.DeleteResult
+	err := s.change(ctx, "delete", r.Name, func(ctx context.Context) (version string, err error) {
+		out, err = s.m.store.Delete(ctx, r)
+		return "", err
+	})
 	if sdk.CodeOf(err) == sdk.NotFound {
 		return sdk.DeleteResult{}, nil
 	}
@@ -156,7 +169,9 @@ func (s *Store) Restore(ctx context.Context, name string) error {
 		return err
 	}
 	defer s.h.forget(s.m.name, name)
-	return s.m.store.Restore(ctx, sdk.RestoreRequest{Name: name})
+	return s.change(ctx, "restore", name, func(ctx context.Context) (string, error) {
+		return "", s.m.store.Restore(ctx, sdk.RestoreRequest{Name: name})
+	})
 }
 
 // Encrypt encrypts with a key that stays in the backend; an empty key means that of the settings.
@@ -246,7 +261,7 @@ func (s *Store) tryField(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, 
 		return sdk.PutResult{}, sdk.Errorf(sdk.Internal, "store %s: put %q: the document cannot be written: %T", s.m.name, r.Name, err)
 	}
 	r.Name, r.Value, r.If = s.m.cfg.Document, whole, cond
-	return s.m.store.Put(ctx, r)
+	return s.put(ctx, r)
 }
 
 // withField gives a document with one field set; the others stay as they are written.

@@ -59,7 +59,7 @@ func (h *Host) Swap(ctx context.Context, s Swap, progress func(SwapStep)) error 
 		return sdk.Errorf(sdk.Aborted, "swap %s: another swap is running; wait for it", s.Plugin)
 	}
 	defer h.swaps.mu.Unlock()
-	return h.swap(ctx, s, steps(progress))
+	return h.administer(ctx, "swap", s.Plugin, s.Version+s.File, func(ctx context.Context) error { return h.swap(ctx, s, steps(progress)) })
 }
 
 // steps gives a function that tells a step.
@@ -353,7 +353,10 @@ func (h *Host) Rollback(ctx context.Context, provider string, progress func(Swap
 		return sdk.Errorf(sdk.Aborted, "roll back %s: a swap is running; wait for it", provider)
 	}
 	defer h.swaps.mu.Unlock()
-	tell := steps(progress)
+	return h.administer(ctx, "rollback", provider, "", func(ctx context.Context) error { return h.rollback(ctx, provider, steps(progress)) })
+}
+
+func (h *Host) rollback(ctx context.Context, provider string, tell func(step, format string, args ...any)) error {
 	t := h.swaps.trials[provider]
 	if t == nil {
 		return sdk.Errorf(sdk.NotFound, "roll back %s: nothing was swapped since the host started", provider)
@@ -386,5 +389,5 @@ func (h *Host) Reload(ctx context.Context, cfg *config.Config, progress func(Swa
 		return sdk.Errorf(sdk.Aborted, "reload: a swap is running; wait for it")
 	}
 	defer h.swaps.mu.Unlock()
-	return h.reload(ctx, cfg, steps(progress))
+	return h.administer(ctx, "reload", "", cfg.File, func(ctx context.Context) error { return h.reload(ctx, cfg, steps(progress)) })
 }

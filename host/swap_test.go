@@ -27,7 +27,7 @@ type bank struct {
 	prod    *host.Store
 }
 
-func openBank(t *testing.T, extra string) *bank {
+func openBank(t *testing.T, extra string, opts ...host.Option) *bank {
 	t.Helper()
 	b := &bank{backend: candidates.NewBackend(t), dir: t.TempDir()}
 	for _, name := range []string{"a", "b", "c"} {
@@ -35,7 +35,7 @@ func openBank(t *testing.T, extra string) *bank {
 	}
 	b.backend.Set(kinds.OtherSecret, "another")
 	candidates.Build(t, kinds.Good, "1.0.0", b.dir)
-	b.Host = b.open(t, extra)
+	b.Host = b.open(t, extra, opts...)
 	st, err := b.Store("prod")
 	if err != nil {
 		t.Fatal(err)
@@ -60,10 +60,10 @@ func (b *bank) config(t *testing.T, extra string) *config.Config {
 	return cfg
 }
 
-func (b *bank) open(t *testing.T, extra string) *host.Host {
+func (b *bank) open(t *testing.T, extra string, opts ...host.Option) *host.Host {
 	t.Helper()
-	h, err := host.Open(t.Context(), b.config(t, extra), host.WithLogger(slog.New(slog.NewTextHandler(testWriter{t}, nil))),
-		host.WithEnviron(func(name string) (string, bool) { return candidates.Token, name == "TOKEN" }))
+	h, err := host.Open(t.Context(), b.config(t, extra), append(opts, host.WithLogger(slog.New(slog.NewTextHandler(testWriter{t}, nil))),
+		host.WithEnviron(func(name string) (string, bool) { return candidates.Token, name == "TOKEN" }))...)
 	if err != nil {
 		t.Fatal(err)
 	}

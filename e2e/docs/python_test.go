@@ -5,6 +5,7 @@ package docs_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,9 +57,18 @@ func suite(t *testing.T, python, program string) {
 // serves has a host run the plugin: a file that is named like its provider starts the interpreter.
 func serves(t *testing.T, bench doctest.Bench, python, program string) {
 	dir := bench.Folder(t)
+	base, err := exec.CommandContext(t.Context(), python, "-c", "import sys; print(sys.base_prefix, end='')").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range map[string]string{
 		"plugins/python-example": fmt.Sprintf("#!/bin/sh\nexec '%s' '%s' \"$@\"\n", python, program),
-		"keyway.yaml":            "version: 1\nstores: {py: {provider: python-example, settings: {secrets: {known: 'secret://env/VALUE'}}}}\n",
+		"keyway.yaml": fmt.Sprintf(`version: 1
+plugins:
+  allow:
+    python-example: {network: direct, read: [/etc/ld.so.cache, %[1]q], execute: [/bin, /lib, /lib64, /usr, %[2]q, %[3]q]}
+stores: {py: {provider: python-example, settings: {secrets: {known: 'secret://env/VALUE'}}}}
+`, filepath.Dir(program), filepath.Dir(filepath.Dir(python)), base),
 	} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o755); err != nil {
 			t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -103,6 +105,21 @@ func (p *process) stop() {
 }
 
 func (p *process) signal(s syscall.Signal) error { return syscall.Kill(p.pid, s) }
+
+// stopped reports whether every thread of the process is stopped.
+func (p *process) stopped() bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid))
+	if err != nil || len(tasks) == 0 {
+		return runtime.GOOS != "linux" // elsewhere nobody tells
+	}
+	for _, task := range tasks {
+		stat, err := os.ReadFile(task)
+		if i := bytes.LastIndexByte(stat, ')'); err == nil && i >= 0 && !bytes.HasPrefix(stat[i+1:], []byte(" T")) {
+			return false
+		}
+	}
+	return true
+}
 
 // freePort gives a port that was free a moment ago.
 func freePort() (string, error) {

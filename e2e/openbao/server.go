@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -192,6 +193,12 @@ func (s *Server) Pause(t testing.TB) {
 	t.Helper()
 	if err := s.process.signal(syscall.SIGSTOP); err != nil {
 		t.Fatalf("pause: %v", err)
+	}
+	for !s.process.stopped() { // the signal reaches one thread after the other
+		if t.Context().Err() != nil {
+			t.Fatal("pause: the server does not stop")
+		}
+		runtime.Gosched()
 	}
 }
 

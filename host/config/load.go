@@ -93,6 +93,18 @@ func (c *Config) PluginDir() string {
 	return c.Abs(p.Dir)
 }
 
+// HostName is the name of this host in the audit: the configured one, else the machine's.
+func (c *Config) HostName() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		return "unknown"
+	}
+	return name
+}
+
 // LockFile is the absolute path of the lock file; empty for none.
 func (c *Config) LockFile() string {
 	if c.Plugins.Lock == "" {

@@ -28,8 +28,8 @@ type Plugins struct {
 	Dir string `yaml:"dir" default:"plugins" doc:"folder of the plugin files, <name> or <name>-<version>"`
 	// Lock is relative to the configuration's folder. Read it through [Config.LockFile].
 	Lock string `yaml:"lock" doc:"lock file: which version of each plugin runs, and the digests it must have; default: none"`
-	// Unlocked is "refuse" or "warn"; "" is refuse with a lock file, warn without.
-	Unlocked string `yaml:"unlocked" enum:"refuse,warn" doc:"what becomes of a plugin that the lock file does not list; default: refuse with a lock file, warn without"`
+	// Unlocked is "refuse" or "warn"; "" is refuse with a lock file, and silence without.
+	Unlocked string `yaml:"unlocked" enum:"refuse,warn" doc:"what becomes of a plugin that the lock file does not list; default: refused with a lock file, run without"`
 	// Trust holds minisign public keys by provider: with any, the provider's plugin must be signed by one of them.
 	Trust   map[string][]string `yaml:"trust" doc:"minisign keys, one of which must have signed the plugin of this provider"`
 	Sandbox string              `yaml:"sandbox" default:"best_effort" enum:"strict,best_effort,off" doc:"confinement of plugins: all layers or none starts, those that the system has, none"`

@@ -183,3 +183,13 @@ func (p *Process) network() string {
 	}
 	return string(sandbox.Brokered)
 }
+
+// Identity gives the version and the digest of what runs or ran last; empty before the first start.
+func (p *Process) Identity() (version, digest string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.verified == nil {
+		return "", ""
+	}
+	return p.status.Version, p.verified.Image.Digest().String()
+}

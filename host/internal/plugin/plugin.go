@@ -57,7 +57,7 @@ type Options struct {
 // Unlocked is what becomes of a plugin that the lock file does not list.
 type Unlocked string
 
-// The policies; the zero value refuses with a lock file and warns without one.
+// The policies; the zero value refuses with a lock file and says nothing without one.
 const (
 	RefuseUnlocked Unlocked = "refuse"
 	WarnUnlocked   Unlocked = "warn"

@@ -1,0 +1,117 @@
+package host
+
+import (
+	"context"
+
+	"github.com/keyway-dev/keyway/host/audit"
+	"github.com/keyway-dev/keyway/host/internal/plugin"
+	"github.com/keyway-dev/keyway/host/internal/store"
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// WithAudit records in sink every call of a secret manager, every change, and what happens to plugins; reads of this
+// process are told once a minute for each reference. Without it nothing is recorded. The sink is the caller's to close,
+// after the host.
+func WithAudit(sink audit.Sink) Option { return func(o *options) { o.audit = sink } }
+
+// recorder writes the audit of a host. A nil one records nothing.
+type recorder struct {
+	log   *audit.Log
+	reads *audit.Reads
+}
+
+func (h *Host) newRecorder(sink audit.Sink) *recorder {
+	if sink == nil {
+		return nil
+	}
+	l := audit.NewLog(sink, audit.LogOptions{Host: h.cfg.HostName(), OnFailure: audit.OnFailure(h.cfg.Audit.OnFailure)})
+	return &recorder{l, audit.NewReads(context.Background(), l)}
+}
+
+func (r *recorder) close() {
+	if r != nil {
+		r.reads.Close()
+	}
+}
+
+// counter counts the reads of one reference; nil where nobody wants to know.
+func (r *recorder) counter(store, name, version string) *audit.Counter {
+	if r == nil {
+		return nil
+	}
+	return r.reads.Counter(store, name, version)
+}
+
+// count counts a read that gave a value.
+func count(reads []*audit.Counter, v *Value) {
+	if v == nil {
+		return
+	}
+	from := audit.Cache
+	if v.Stale {
+		from = audit.Stale
+	}
+	for _, c := range reads {
+		c.Read(from)
+	}
+}
+
+// call records a call of the secret manager.
+func (r *recorder) call(m *member, o store.Observation) {
+	if r == nil {
+		return
+	}
+	line := audit.Line{Event: audit.Call, Actor: audit.Actor{Kind: audit.Itself}, Op: o.Op, Store: m.name, Provider: m.cfg.Provider,
+		Name: o.Name, Version: o.Version, Code: sdk.CodeOf(o.Err).String(), Source: audit.Backend, TookUS: o.Took.Microseconds()}
+	line.PluginVersion, line.PluginDigest = pluginOf(m)
+	r.log.Record(context.Background(), line)
+}
+
+// change makes a change of a secret, and records it before and after.
+func (s *Store) change(ctx context.Context, op, name string, f func(context.Context) (version string, err error)) error {
+	if s.h.audit == nil {
+		_, err := f(ctx)
+		return err
+	}
+	line := audit.Line{Actor: audit.Actor{Kind: audit.Embedded}, Op: op, Store: s.m.name, Provider: s.m.cfg.Provider, Name: name}
+	line.PluginVersion, line.PluginDigest = pluginOf(s.m)
+	return s.h.audit.log.Change(ctx, line, func(ctx context.Context, l *audit.Line) (err error) {
+		l.Version, err = f(ctx)
+		return err
+	})
+}
+
+// administer records a change of the host itself, a swap for example.
+func (h *Host) administer(ctx context.Context, op, provider, detail string, f func(context.Context) error) error {
+	if h.audit == nil {
+		return f(ctx)
+	}
+	line := audit.Line{Actor: audit.Actor{Kind: audit.Embedded}, Op: op, Provider: provider, Detail: detail}
+	return h.audit.log.Change(ctx, line, func(ctx context.Context, _ *audit.Line) error { return f(ctx) })
+}
+
+// pluginOf gives version and digest of what serves a store.
+func pluginOf(m *member) (version, digest string) {
+	r := m.plugin.Load()
+	if r == nil {
+		return "", ""
+	}
+	if r.process == nil {
+		return r.manifest.Version, ""
+	}
+	return r.process.Identity()
+}
+
+// plugin records what happened to a plugin.
+func (r *recorder) plugin(e plugin.Event) {
+	line := audit.Line{Event: audit.Plugin, Actor: audit.Actor{Kind: audit.Itself, PID: e.PID}, Op: e.Kind, Provider: e.Provider,
+		PluginVersion: e.Version, PluginDigest: e.Digest, Detail: e.Detail}
+	if e.Err != nil {
+		line.Code = sdk.CodeOf(e.Err).String()
+		if line.Detail != "" {
+			line.Detail += ": "
+		}
+		line.Detail += e.Err.Error()
+	}
+	r.log.Record(context.Background(), line)
+}

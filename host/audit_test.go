@@ -1,0 +1,97 @@
+package host_test
+
+import (
+	"context"
+	"encoding/json"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/keyway-dev/keyway/e2e/candidates"
+	"github.com/keyway-dev/keyway/e2e/candidates/kinds"
+	"github.com/keyway-dev/keyway/host"
+	"github.com/keyway-dev/keyway/host/audit"
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// lines is a sink that keeps what it is told, or refuses it.
+type lines struct {
+	mu     sync.Mutex
+	all    []audit.Line
+	refuse error
+}
+
+func (l *lines) Write(_ context.Context, line audit.Line) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.refuse != nil {
+		return l.refuse
+	}
+	l.all = append(l.all, line)
+	return nil
+}
+
+// text gives every line as JSON.
+func (l *lines) text(t *testing.T) string {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	out, err := json.Marshal(l.all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+func (l *lines) has(event audit.Event, op string, digest bool) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.all {
+		if line.Event == event && line.Op == op && strings.HasPrefix(line.PluginDigest, "sha256:") == digest {
+			return true
+		}
+	}
+	return false
+}
+
+func TestTheAuditTellsCallsChangesReadsAndPluginsAndNoValue(t *testing.T) {
+	sink := &lines{}
+	b := openBank(t, "", host.WithAudit(sink))
+	candidates.Build(t, kinds.Good, "1.1.0", b.dir)
+	if _, err := b.Resolve(t.Context(), "secret://prod/a"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.prod.Put(t.Context(), sdk.PutRequest{Name: "new", Value: sdk.SensitiveString("canary-value")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Swap(t.Context(), host.Swap{Plugin: "bank", Version: "1.1.0"}, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []struct {
+		event  audit.Event
+		op     string
+		digest bool
+	}{{audit.Call, "get", true}, {audit.Call, "put", true}, {audit.Change, "put", true}, {audit.Change, "swap", false}, {audit.Plugin, "ready", true}, {audit.Read, "get", false}} {
+		if !sink.has(want.event, want.op, want.digest) {
+			t.Errorf("no %s line of %s (digest %v)", want.event, want.op, want.digest)
+		}
+	}
+	if text := sink.text(t); strings.Contains(text, "canary-value") || strings.Contains(text, "value of a") || strings.Contains(text, candidates.Token) {
+		t.Error("the audit holds a value")
+	}
+}
+
+func TestAChangeThatCannotBeRecordedIsNotMade(t *testing.T) {
+	sink := &lines{}
+	b := openBank(t, "", host.WithAudit(sink))
+	sink.mu.Lock()
+	sink.refuse = sdk.Errorf(sdk.Unavailable, "the disk is full")
+	sink.mu.Unlock()
+	if _, err := b.prod.Put(t.Context(), sdk.PutRequest{Name: "a", Value: sdk.SensitiveString("w")}); sdk.CodeOf(err) != sdk.FailedPrecondition {
+		t.Errorf("a write while the audit fails: %v, want failed precondition", err)
+	}
+	b.read(t) // reads go on, and nothing was written
+}

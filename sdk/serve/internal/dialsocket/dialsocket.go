@@ -1,5 +1,5 @@
-// Package dialsocket is the plugin's end of the socket pair over which its host dials for it: see the contract's
-// description of file descriptor 3.
+// Package dialsocket is the plugin's end of the socket pair over which its host dials for it, the sixth rule of
+// docs/writing-a-plugin.md.
 package dialsocket
 
 import (

@@ -56,3 +56,12 @@ check-generated: generate
 
 clean:
 	rm -rf bin
+
+# 1,000 kills and 50 stops of plugins under 2,000 requests a second, among others. The short form is part of e2e.
+.PHONY: chaos bench-swap
+chaos:
+	go test -tags e2e -count=1 -v -timeout 15m -run TestChaos ./e2e/chaos -chaos.long
+
+# 100 swaps under 2,000 requests a second, beside the same load without swaps.
+bench-swap:
+	go test -tags e2e -count=1 -v -timeout 15m -run TestSwapsUnderLoad ./bench/swap

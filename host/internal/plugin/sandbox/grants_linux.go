@@ -25,7 +25,7 @@ const dnsPort = 53
 
 // grants are the paths of a policy. Nothing under /proc: what is granted there is the host's, and Go does without.
 func grants(p Policy) []grant {
-	out := []grant{{"/dev/null", deviceRights}}
+	out := []grant{{"/dev/null", deviceRights}, {"/dev/urandom", readRights}}
 	add := func(rights uint64, paths ...string) {
 		for _, path := range paths {
 			out = append(out, grant{path, rights})

@@ -17,19 +17,21 @@ func (g *Generation) Superseded() <-chan struct{} { return g.superseded }
 // is there, the opening is to be closed, and the store to be opened on Current.
 //
 // PermissionDenied means that a team's store reaches what no team may: files, the machine's own identity, or nobody knows
-// what. FailedPrecondition with ErrEscalation means an endpoint that the lock file does not have.
+// what. FailedPrecondition with ErrEscalation means an endpoint that the lock file does not have, and without it a path that
+// no plugin may touch.
 func (g *Generation) Admit(ctx context.Context, handle string, r *sdk.Reach) (again bool, err error) {
 	p := g.process
 	if err := p.judge(g.verified, r); err != nil {
 		return false, err
 	}
-	want := needOf(r, p.broker == nil)
-	p.mu.Lock()
-	p.needs[storeOf(handle)] = want
-	p.mu.Unlock()
-	if len(g.layers) > 0 && !g.need.covers(want) {
-		return true, p.widen(ctx, want)
+	want, err := needOf(r, p.broker == nil)
+	if err != nil {
+		return false, sdk.Errorf(sdk.FailedPrecondition, "plugin %q: %w", p.binary.Provider, err)
 	}
+	if len(g.layers) > 0 && !g.need.covers(want) {
+		return true, p.widenFor(ctx, storeOf(handle), want)
+	}
+	p.remember(storeOf(handle), want)
 	if !g.hold(handle) {
 		return true, nil
 	}
@@ -37,6 +39,26 @@ func (g *Generation) Admit(ctx context.Context, handle string, r *sdk.Reach) (ag
 		p.broker.Allow(handle, r)
 	}
 	return false, nil
+}
+
+// remember keeps what a store needs for the starts to come, and gives what it needed before.
+func (p *Process) remember(store string, want need) (before need) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before = p.needs[store]
+	p.needs[store] = want
+	return before
+}
+
+// widenFor returns once the current generation covers what a store needs. Where no such generation starts, the next ones do
+// without it.
+func (p *Process) widenFor(ctx context.Context, store string, want need) error {
+	before := p.remember(store, want)
+	err := p.widen(ctx, want)
+	if err != nil && ctx.Err() == nil {
+		p.remember(store, before)
+	}
+	return err
 }
 
 // Dismiss undoes Admit, once the opening is closed. It may be called for one that was not admitted.

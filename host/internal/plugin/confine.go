@@ -5,6 +5,8 @@ import (
 	"debug/elf"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,14 +34,19 @@ type need struct {
 	ports       []uint16 // of endpoints; only a process with sockets of its own needs them
 }
 
-// needOf gives what a store needs.
-func needOf(r *sdk.Reach, direct bool) (n need) {
+// needOf gives what a store needs. The error, FailedPrecondition, names a path that no store may touch.
+func needOf(r *sdk.Reach, direct bool) (n need, err error) {
 	if r == nil {
-		return n
+		return n, nil
 	}
-	n.read, n.write = slices.Clone(r.Files), slices.Clone(r.Writes)
+	if n.read, err = grantable("read", r.Files); err != nil {
+		return need{}, err
+	}
+	if n.write, err = grantable("write", r.Writes); err != nil {
+		return need{}, err
+	}
 	if !direct {
-		return n
+		return n, nil
 	}
 	for _, e := range r.Endpoints {
 		if _, port, err := net.SplitHostPort(e); err == nil {
@@ -48,7 +55,36 @@ func needOf(r *sdk.Reach, direct bool) (n need) {
 			}
 		}
 	}
-	return n
+	return n, nil
+}
+
+// systems are directories of the kernel's, a way around everything else that confines a process.
+var systems = []string{"/proc", "/sys", "/dev"}
+
+// grantable gives what a process is to be allowed for the paths of a store. A rule needs something that exists: for a file
+// that is not there yet it is the file's directory, unless that is directly below the root, or a home.
+func grantable(verb string, paths []string) ([]string, error) {
+	var out []string
+	for _, path := range paths {
+		if !filepath.IsAbs(path) {
+			return nil, sdk.Errorf(sdk.FailedPrecondition, "the store wants to %s %q, which is not an absolute path", verb, path)
+		}
+		path = filepath.Clean(path)
+		for _, dir := range systems {
+			if path == filepath.Dir(path) || path == dir || strings.HasPrefix(path, dir+"/") {
+				return nil, sdk.Errorf(sdk.FailedPrecondition, "the store wants to %s %q, which no plugin may; change the path in its settings", verb, path)
+			}
+		}
+		if _, err := os.Stat(path); err == nil {
+			out = append(out, path)
+			continue
+		}
+		dir := filepath.Dir(path)
+		if _, err := os.Stat(dir); err == nil && strings.Count(filepath.ToSlash(dir), "/") > 1 && filepath.Dir(dir) != "/home" {
+			out = append(out, dir)
+		}
+	}
+	return out, nil
 }
 
 // covers reports whether whoever may n may also o.
@@ -85,6 +121,12 @@ func (c *Catalog) profile(o order, dir string) (*sandbox.Profile, error) {
 	allowed, network := c.allowance(b.Provider), sandbox.Brokered
 	if o.broker == nil {
 		network = sandbox.Direct
+	}
+	if o.cell.Kind == Team {
+		if network == sandbox.Direct {
+			return nil, sdk.Errorf(sdk.FailedPrecondition, "it opens sockets itself, so nothing keeps it from addresses that are not a team's; remove plugins.allow.%s.network, or serve no teams with it", b.Provider)
+		}
+		allowed.Read = nil
 	}
 	return sandbox.Prepare(sandbox.Policy{Mode: sandbox.Mode(c.opts.Sandbox), Network: network, Ports: o.need.ports,
 		Read: slices.Concat(allowed.Read, o.need.read), Write: o.need.write, Socket: dir, Execute: allowed.Execute, Image: img.File(),

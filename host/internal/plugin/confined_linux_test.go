@@ -59,6 +59,9 @@ func TestAStoreThatNeedsMoreGetsAWiderProcess(t *testing.T) {
 	p := f.supervise()
 	first := admitted(t, p, "a~1", &sdk.Reach{})
 	file := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(file, []byte("t"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	wide := admitted(t, p, "b~1", &sdk.Reach{Files: []string{file}})
 	if wide == first || wide.Number() != 2 {
 		t.Fatalf("generation %d, want the second", wide.Number())

@@ -43,7 +43,7 @@ type Generation struct {
 	manifest sdk.Manifest
 	unwatch  context.CancelFunc
 	gone     chan struct{} // closed when the connection is lost or the process has ended
-	watched  chan struct{} // closed when nobody watches it any more
+	watchers sync.WaitGroup
 
 	answers atomic.Int64  // calls it has answered
 	late    chan struct{} // a call met its deadline
@@ -103,7 +103,7 @@ func (c *Catalog) start(ctx context.Context, o order) (*Generation, error) {
 		return nil, g.abandon(ctx, err)
 	}
 	_ = dir.remove() // connected: nobody needs to find the socket any more
-	g.watch(conn)
+	g.watch(conn, c.probing)
 	return g, nil
 }
 
@@ -186,17 +186,18 @@ func (g *Generation) reason(ctx context.Context, err error) error {
 	return fmt.Errorf("%w before it was ready (%s)", ErrEnded, exit)
 }
 
-// watch ends the process when its connection is lost while it runs: nobody could talk to it any more.
-func (g *Generation) watch(conn *grpc.ClientConn) {
+// watch ends the process when its connection is lost while it runs, since nobody could talk to it any more, and when it
+// hangs.
+func (g *Generation) watch(conn *grpc.ClientConn, how probing) {
 	ctx, cancel := context.WithCancel(context.Background())
-	g.unwatch, g.gone, g.watched = cancel, make(chan struct{}), make(chan struct{})
+	g.unwatch, g.gone = cancel, make(chan struct{})
 	proc := g.run.process()
 	go func() {
 		<-proc.Done() // a connection can outlive its process: where a child of that has inherited it
 		cancel()
 	}()
-	go func() {
-		defer close(g.watched)
+	g.watchers.Go(func() { g.probe(ctx, how) })
+	g.watchers.Go(func() {
 		if conn.GetState() == connectivity.Ready {
 			conn.WaitForStateChange(ctx, connectivity.Ready)
 		}
@@ -206,7 +207,7 @@ func (g *Generation) watch(conn *grpc.ClientConn) {
 		}
 		_ = g.run.refuse(errLost)
 		proc.Kill()
-	}()
+	})
 }
 
 // lost reports whether no call can succeed any more.
@@ -278,7 +279,7 @@ func ends(ctx context.Context, p *child.Process, d time.Duration) bool {
 func (g *Generation) release() {
 	if g.unwatch != nil {
 		g.unwatch()
-		<-g.watched
+		g.watchers.Wait()
 	}
 	if proc := g.run.process(); proc != nil {
 		<-proc.Done()

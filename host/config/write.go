@@ -94,7 +94,7 @@ func named(x reflect.Value) (*yaml.Node, error) {
 func listNode(x reflect.Value) (*yaml.Node, error) {
 	n := &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
 	for i := range x.Len() {
-		e := text("")
+		var e *yaml.Node
 		if x.Type().Elem().Kind() == reflect.Struct {
 			var err error
 			if e, err = mapping(x.Index(i), false); err != nil {

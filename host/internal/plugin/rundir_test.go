@@ -18,7 +18,7 @@ func TestPrivateDirIsPrivateAndFitsASocket(t *testing.T) {
 	if err != nil {
 		t.Fatalf("privateDir of %d bytes: %v", len(longest), err)
 	}
-	defer dir.remove()
+	defer func() { _ = dir.remove() }()
 	info, err := os.Stat(dir.path)
 	if err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("mode %v, %v, want only the owner to enter", info.Mode(), err)
@@ -37,7 +37,7 @@ func TestPrivateDirWithoutARunDirectory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer dir.remove()
+	defer func() { _ = dir.remove() }()
 	if !strings.HasPrefix(dir.path, "/tmp/keyway-") {
 		t.Errorf("privateDir = %q, want one in /tmp, since the temporary directory's path is too long", dir.path)
 	}
@@ -61,12 +61,12 @@ func TestWhatDeadHostsLeftIsSweptAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mine.remove()
+	defer func() { _ = mine.remove() }()
 	other, err := privateDir(run)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer other.remove()
+	defer func() { _ = other.remove() }()
 	for path, want := range map[string]bool{"p123": false, "p": true, "p12x": true, "q123": true, "p9": true,
 		filepath.Base(mine.path): true, filepath.Base(other.path): true} {
 		if _, err := os.Stat(filepath.Join(run, path)); (err == nil) != want {

@@ -21,6 +21,14 @@ const (
 	Failed = "failed"
 )
 
+// Step is one step of a change, as one line of the answer.
+type Step struct {
+	Time time.Time `json:"time"`
+	Step string    `json:"step" doc:"verify, start, open, compare, lock, flip, watch, rollback, done, failed"`
+	Text string    `json:"text" doc:"for people, one line"`
+	Code string    `json:"code,omitempty" doc:"of failed: which kind of failure"`
+}
+
 // SwapRequest asks for another version of a plugin: one of the plugin folder, or a file.
 type SwapRequest struct {
 	Version   string   `json:"version,omitempty" doc:"a version in the plugin folder"`
@@ -56,7 +64,7 @@ type swapInput struct {
 }
 
 func (a *api) changes(doc huma.API) {
-	schema := doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[host.SwapStep](), true, "Step")
+	schema := doc.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Step](), true, "Step")
 	stream := func(id, path, summary string) huma.Operation {
 		op := operation(id, http.MethodPost, path, summary)
 		op.Description = "The steps as they happen, one JSON object a line; the last is \"done\", or \"failed\" with its code. " +
@@ -124,21 +132,21 @@ func (s *steps) send(step host.SwapStep) {
 		s.done = step.Text
 	case Failed:
 	default:
-		s.write(step)
+		s.write(Step{Time: step.Time, Step: step.Step, Text: step.Text})
 	}
 }
 
 func (s *steps) end(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	last := host.SwapStep{Time: time.Now().UTC(), Step: Done, Text: s.done}
+	last := Step{Time: time.Now().UTC(), Step: Done, Text: s.done}
 	if err != nil {
 		last.Step, last.Code, last.Text = Failed, Word(sdk.CodeOf(err)), problem(err, "", "", "").Detail
 	}
 	s.write(last)
 }
 
-func (s *steps) write(step host.SwapStep) {
+func (s *steps) write(step Step) {
 	if !s.begun {
 		s.begun = true
 		s.w.Header().Set("Content-Type", "application/x-ndjson")

@@ -16,8 +16,15 @@ import (
 	"github.com/keyway-dev/keyway/sdk"
 )
 
-// streaming asks for the steps of a change. The answer's body is the caller's to read.
-func streaming(t *testing.T, ctx context.Context, change func(context.Context, func(host.SwapStep)) error) *http.Response { //nolint:revive // t comes first
+// answered is an answer whose lines are still to come.
+type answered struct {
+	*bufio.Scanner
+	status int
+	kind   string // Content-Type
+}
+
+// streaming asks for the steps of a change.
+func streaming(t *testing.T, ctx context.Context, change func(context.Context, func(host.SwapStep)) error) answered { //nolint:revive // t comes first
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		a := &api{}
@@ -33,10 +40,10 @@ func streaming(t *testing.T, ctx context.Context, change func(context.Context, f
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = res.Body.Close() })
-	return res
+	return answered{bufio.NewScanner(res.Body), res.StatusCode, res.Header.Get("Content-Type")}
 }
 
-func next(t *testing.T, lines *bufio.Scanner) (s host.SwapStep) {
+func next(t *testing.T, lines answered) (s Step) {
 	t.Helper()
 	if !lines.Scan() {
 		t.Fatalf("the answer ends: %v", lines.Err())
@@ -49,7 +56,7 @@ func next(t *testing.T, lines *bufio.Scanner) (s host.SwapStep) {
 
 func TestStepsArriveAsTheyHappen(t *testing.T) {
 	seen := make(chan struct{})
-	res := streaming(t, t.Context(), func(ctx context.Context, progress func(host.SwapStep)) error {
+	lines := streaming(t, t.Context(), func(ctx context.Context, progress func(host.SwapStep)) error {
 		progress(host.SwapStep{Step: "verify", Text: "<good>"})
 		select {
 		case <-seen:
@@ -59,7 +66,6 @@ func TestStepsArriveAsTheyHappen(t *testing.T) {
 		progress(host.SwapStep{Step: Done, Text: "all over"})
 		return nil
 	})
-	lines := bufio.NewScanner(res.Body)
 	if got := next(t, lines); got.Step != "verify" || got.Text != "<good>" {
 		t.Errorf("%+v, want the step verify", got)
 	}
@@ -70,18 +76,17 @@ func TestStepsArriveAsTheyHappen(t *testing.T) {
 	if lines.Scan() {
 		t.Errorf("%q after the last step", lines.Text())
 	}
-	if got := res.Header.Get("Content-Type"); got != "application/x-ndjson" {
-		t.Errorf("Content-Type %q, want application/x-ndjson", got)
+	if lines.kind != "application/x-ndjson" {
+		t.Errorf("Content-Type %q, want application/x-ndjson", lines.kind)
 	}
 }
 
 func TestTheLastStepOfAFailureHasItsCode(t *testing.T) {
-	res := streaming(t, t.Context(), func(_ context.Context, progress func(host.SwapStep)) error {
+	lines := streaming(t, t.Context(), func(_ context.Context, progress func(host.SwapStep)) error {
 		progress(host.SwapStep{Step: "verify"})
 		progress(host.SwapStep{Step: Failed, Text: "told twice"})
 		return sdk.Errorf(sdk.FailedPrecondition, "swap x: no")
 	})
-	lines := bufio.NewScanner(res.Body)
 	_ = next(t, lines)
 	if got := next(t, lines); got.Step != Failed || got.Code != "failed_precondition" || got.Text != "swap x: no" {
 		t.Errorf("%+v, want failed with its code and reason", got)
@@ -92,26 +97,29 @@ func TestTheLastStepOfAFailureHasItsCode(t *testing.T) {
 }
 
 func TestARefusalBeforeTheFirstStepIsAProblem(t *testing.T) {
-	res := streaming(t, t.Context(), func(_ context.Context, progress func(host.SwapStep)) error {
+	lines := streaming(t, t.Context(), func(_ context.Context, progress func(host.SwapStep)) error {
 		progress(host.SwapStep{Step: Failed})
 		return sdk.Errorf(sdk.NotFound, "swap x: there is none")
 	})
 	var p Problem
-	if err := json.NewDecoder(res.Body).Decode(&p); err != nil || res.StatusCode != http.StatusNotFound || p.Code != "not_found" {
-		t.Errorf("status %d, %+v, %v; want 404 and the problem", res.StatusCode, p, err)
+	if !lines.Scan() {
+		t.Fatalf("the answer is empty: %v", lines.Err())
+	}
+	if err := json.Unmarshal(lines.Bytes(), &p); err != nil || lines.status != http.StatusNotFound || p.Code != "not_found" {
+		t.Errorf("status %d, %+v, %v; want 404 and the problem", lines.status, p, err)
 	}
 }
 
 func TestWhoLeavesCallsTheChangeOff(t *testing.T) {
-	ended := make(chan error, 1)
+	ended := make(chan struct{})
 	ctx, leave := context.WithCancel(t.Context())
-	res := streaming(t, ctx, func(ctx context.Context, progress func(host.SwapStep)) error {
+	lines := streaming(t, ctx, func(ctx context.Context, progress func(host.SwapStep)) error {
 		progress(host.SwapStep{Step: "verify"})
 		<-ctx.Done()
-		ended <- ctx.Err()
+		close(ended)
 		return ctx.Err()
 	})
-	_ = next(t, bufio.NewScanner(res.Body))
+	_ = next(t, lines)
 	leave()
 	select {
 	case <-ended:

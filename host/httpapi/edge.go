@@ -61,9 +61,8 @@ func (e *edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 
 // wellFormed reports an id that may stand in a log and a header.
 func wellFormed(id string) bool {
-	return id != "" && len(id) <= maxRequestID && !strings.ContainsFunc(id, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("-_.:", c))
-	})
+	const good = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_.:"
+	return id != "" && len(id) <= maxRequestID && strings.Trim(id, good) == ""
 }
 
 // readBody reads the whole body ahead of the handler, within bounds. The deadline is taken back: net/http would end the
@@ -150,7 +149,7 @@ func (e *edge) finish(w *answer, r *http.Request, begin time.Time) {
 		panic(http.ErrAbortHandler)
 	}
 	level := slog.LevelDebug
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if r.Method == http.MethodPost && r.URL.Path != resolvePath {
 		level = slog.LevelInfo
 	}
 	e.log.Log(r.Context(), level, "request", "op", r.Method+" "+r.URL.Path, "status", w.status, "took", time.Since(begin),

@@ -106,8 +106,8 @@ func faults(err error) (all []Fault) {
 		}
 		return all
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // of this error itself, not of its causes
-		if _, single := err.(*sdk.Error); single { //nolint:errorlint // as above
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		if _, single := err.(*sdk.Error); single { //nolint:errorlint // of this error itself, not of its causes
 			return nil
 		}
 		for _, one := range joined.Unwrap() {
@@ -171,7 +171,7 @@ func refusal(err huma.StatusError) *Problem {
 		code = sdk.Internal
 	}
 	p := &Problem{Type: "about:blank", Title: http.StatusText(status), Status: status, Code: Word(code), Detail: http.StatusText(status)}
-	m, ok := err.(*huma.ErrorModel) //nolint:errorlint // huma made it just now
+	m, ok := err.(*huma.ErrorModel)
 	if !ok || status >= http.StatusInternalServerError {
 		return p
 	}

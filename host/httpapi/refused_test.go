@@ -66,7 +66,7 @@ func TestWhatIsTooLargeIsRefused(t *testing.T) {
 	s := serving(t, twoStores, nil)
 	r := s.do(t, "POST", "/v1/resolve", `{"refs":["`+strings.Repeat("x", 1<<20)+`"]}`)
 	r.refused(t, http.StatusRequestEntityTooLarge, sdk.InvalidArgument)
-	req, err := http.NewRequestWithContext(t.Context(), "GET", "http://h/livez", nil)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://h/livez", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

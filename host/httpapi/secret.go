@@ -51,13 +51,15 @@ const (
 	plainJSON  = "application/json"
 	plainBytes = "application/octet-stream"
 	secretPath = "/v1/stores/{store}/secret"
+
+	resolvePath = "/v1/resolve"
 )
 
 // secrets serves the reads.
 func (a *api) secrets(mux *http.ServeMux, doc huma.API) {
 	mux.HandleFunc("GET "+secretPath, a.getSecret)
 	doc.OpenAPI().AddOperation(secretOperation(doc.OpenAPI().Components.Schemas))
-	huma.Register(doc, operation("resolve", http.MethodPost, "/v1/resolve", "Resolve references"), a.resolve)
+	huma.Register(doc, operation("resolve", http.MethodPost, resolvePath, "Resolve references"), a.resolve)
 }
 
 // secretOperation describes the plain handler in the document.
@@ -220,8 +222,9 @@ type resolveOutput struct {
 func (a *api) resolve(ctx context.Context, in *resolveInput) (*resolveOutput, error) {
 	out := &resolveOutput{CacheControl: "no-store", Body: Resolution{Items: make([]Item, len(in.Body.Refs))}}
 	var problems []error
+	stores := make([]string, len(in.Body.Refs))
 	fail := func(i int, err error) {
-		out.Body.Items[i].Problem = problem(err, "", "", "")
+		out.Body.Items[i].Problem = problem(err, "", stores[i], "")
 		problems = append(problems, err)
 	}
 	var places []int
@@ -230,6 +233,7 @@ func (a *api) resolve(ctx context.Context, in *resolveInput) (*resolveOutput, er
 		out.Body.Items[i].Ref = text
 		ref, err := refs.Parse(text)
 		if err == nil {
+			stores[i] = ref.Store
 			err = permitted(ref)
 		}
 		if err != nil {

@@ -29,6 +29,7 @@ type app struct {
 	format     string
 	logLevel   string
 	pluginDir  string
+	socket     string
 	timeout    time.Duration
 }
 
@@ -81,7 +82,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.logLevel, "log-level", "warn", "what to log on standard error: debug, info, warn or error")
 	flags.StringVar(&a.pluginDir, "plugin-dir", "", "folder of the plugins (default $KEYWAY_PLUGIN_DIR, else the configuration's plugins.dir, else this program's)")
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "most time that everything may take, not counting the program of run")
-	root.AddCommand(a.runCommand(), a.getCommand(), a.putCommand(), a.deleteCommand(), a.restoreCommand(), a.listCommand(), a.versionsCommand(),
+	root.AddCommand(a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.runCommand(), a.getCommand(), a.putCommand(), a.deleteCommand(), a.restoreCommand(), a.listCommand(), a.versionsCommand(),
 		a.rotateCommand(), a.resolveCommand(), a.storesCommand(), a.pluginCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }

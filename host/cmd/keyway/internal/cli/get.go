@@ -20,10 +20,14 @@ func (a *app) getCommand() *cobra.Command {
 		Long: `Reads one value: keyway get secret://prod/openai#/key
 
 Into a pipe or a file the value is written as it is, byte for byte. A terminal gets its size and
-version, unless --reveal is given; so does -o json.`,
+version, unless --reveal is given; so does -o json.
+
+With --socket or KEYWAY_SOCKET it is read through the keyway serve that listens there, from what
+that holds in memory, and no plugin is started.`,
 		Args: cobra.ExactArgs(1),
 	}
 	cmd.Flags().BoolVar(&reveal, "reveal", false, "show the value on a terminal, or in the JSON")
+	a.socketFlag(cmd)
 	cmd.RunE = a.action(func(ctx context.Context, args []string) error { return a.get(ctx, args[0], reveal) })
 	return cmd
 }
@@ -33,12 +37,7 @@ func (a *app) get(ctx context.Context, ref string, reveal bool) error {
 	if err != nil {
 		return err
 	}
-	h, err := a.openFor(ctx, ref)
-	if err != nil {
-		return err
-	}
-	defer a.shut(h)
-	v, err := h.Resolve(ctx, ref)
+	v, err := a.read(ctx, ref)
 	if sdk.CodeOf(err) == sdk.NotFound && refs.IsSource(parsed.Store) {
 		return &hinted{err, whereToLook([]string{parsed.Store})}
 	}
@@ -53,6 +52,19 @@ func (a *app) get(ctx context.Context, ref string, reveal bool) error {
 		fmt.Fprintf(w, "%s  version %s%s\n", masked(v.Sensitive), dash(v.Version), staleNote(v))
 		a.say("the value is not shown on a terminal; --reveal shows it")
 	})
+}
+
+// read asks the service that was named, else a host of our own.
+func (a *app) read(ctx context.Context, ref string) (*host.Value, error) {
+	if a.socketAsked() != "" {
+		return a.client().resolve(ctx, ref)
+	}
+	h, err := a.openFor(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	defer a.shut(h)
+	return h.Resolve(ctx, ref)
 }
 
 // openFor opens a host with the stores that one reference asks.

@@ -25,6 +25,7 @@ func (a *app) pluginCommand() *cobra.Command {
 			RunE: a.action(func(ctx context.Context, _ []string) error { return a.pluginList(ctx) })},
 		&cobra.Command{Use: "describe NAME|FILE", Short: "Tell what a plugin says of itself, its settings above all", Args: cobra.ExactArgs(1),
 			RunE: a.action(func(ctx context.Context, args []string) error { return a.pluginDescribe(ctx, args[0]) })},
+		a.pluginStatusCommand(), a.pluginSwapCommand(), a.pluginRollbackCommand(),
 	)
 	return cmd
 }

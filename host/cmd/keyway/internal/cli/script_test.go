@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 			key := base64.StdEncoding.EncodeToString([]byte("0123456789abcdefghijklmnopqrstuv"))
 			return os.WriteFile(filepath.Join(e.WorkDir, "store.key"), []byte(key), 0o600)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "serving": serving},
 	})
 }
 

@@ -5,13 +5,18 @@ package main
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"strings"
+	"time"
 
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/serve"
 )
 
-type bank struct{ settings bankSettings }
+type bank struct {
+	settings bankSettings
+	log      *slog.Logger
+}
 
 type bankSettings struct {
 	Address string        `json:"address" keyway:"required" env:"BANK_ADDR" litellm:"bank_addr" doc:"where it is; \"down\" does not answer"`
@@ -22,7 +27,7 @@ type bankSettings struct {
 func main() {
 	serve.Main(sdk.Define(sdk.About{Name: "bank", Version: "1.2.3", Summary: "A bank.", Compat: map[string]string{
 		"litellm.system": "bank_vault", "litellm.default./field": `"key"`}},
-		func(_ context.Context, _ sdk.Env, s bankSettings) (*bank, error) { return &bank{s}, nil }))
+		func(_ context.Context, e sdk.Env, s bankSettings) (*bank, error) { return &bank{s, e.Logger}, nil }))
 }
 
 func (b *bank) Check(context.Context) (sdk.Report, error) {
@@ -56,6 +61,15 @@ func (b *bank) Get(ctx context.Context, r sdk.GetRequest) (sdk.Secret, error) {
 		return fail(sdk.FailedPrecondition)
 	case "broken":
 		return fail(sdk.DataLoss)
+	case "slow":
+		b.log.Info("a slow read began")
+		t := time.NewTimer(time.Second)
+		defer t.Stop()
+		select {
+		case <-t.C:
+		case <-ctx.Done():
+			return sdk.Secret{}, ctx.Err()
+		}
 	case "nul":
 		value = []byte("canary-\x00")
 	case "big":

@@ -4,9 +4,11 @@ package thread_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -15,6 +17,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/keyway-dev/keyway/e2e/candidates"
+	"github.com/keyway-dev/keyway/e2e/candidates/kinds"
 )
 
 // upstream accepts the keys that are valid now, and counts what it refused.
@@ -55,7 +60,7 @@ func (u *upstream) issue(key string) {
 	u.seen.Store(0)
 }
 
-func startGateway(t *testing.T, c command) (address string) {
+func startGateway(t *testing.T, c command) (address string, gateway *os.Process) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), filepath.Join(bin, "gateway"))
 	cmd.Dir, cmd.Env = c.dir, c.env
@@ -85,11 +90,104 @@ func startGateway(t *testing.T, c command) (address string) {
 	for l := range lines {
 		t.Log(l)
 		if _, rest, ok := strings.Cut(l, "gateway listens address="); ok {
-			return strings.Fields(rest)[0]
+			return strings.Fields(rest)[0], cmd.Process
 		}
 	}
 	t.Fatal("the gateway did not start")
-	return ""
+	return "", nil
+}
+
+// load sends requests to a gateway until it is stopped.
+type load struct {
+	sent, failed atomic.Int64
+	stop         func()
+}
+
+func startLoad(t *testing.T, address string) *load {
+	l, done := &load{}, make(chan struct{})
+	var wg sync.WaitGroup
+	l.stop = sync.OnceFunc(func() {
+		close(done)
+		wg.Wait()
+	})
+	t.Cleanup(l.stop)
+	for range 4 {
+		wg.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				l.sent.Add(1)
+				if err := request(t, address); err != nil {
+					l.failed.Add(1)
+					t.Errorf("a request failed: %v", err)
+					return
+				}
+			}
+		})
+	}
+	return l
+}
+
+func request(t *testing.T, address string) error {
+	req, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "http://"+address+"/openai/v1/models", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", resp.StatusCode)
+	}
+	return nil
+}
+
+func TestAGatewaySwapsAPluginUnderLoadWithoutAFailedRequest(t *testing.T) {
+	u, bank, plugins := newUpstream(t), candidates.NewBackend(t), t.TempDir()
+	u.issue("sk-1")
+	bank.Set("openai", "sk-1")
+	candidates.Build(t, kinds.Good, "1.0.0", plugins)
+	c := newCommand(t, "TOKEN="+candidates.Token)
+	c.write(t, "keyway.yaml", fmt.Sprintf(`version: 1
+plugins: {dir: %s}
+stores:
+  prod: {provider: bank, settings: %s, cache: {ttl: 100ms}}
+`, plugins, strings.Replace(bank.Settings(), candidates.Token, "secret://env/TOKEN", 1)))
+	c.write(t, "routes.yaml", fmt.Sprintf(`listen: 127.0.0.1:0
+routes:
+  - {path: /openai/, upstream: "%s", header: Authorization, key: "Bearer ${secret://prod/openai}"}
+`, u.URL))
+	address, gateway := startGateway(t, c)
+	load := startLoad(t, address)
+	for i, version := range []string{"1.1.0", "1.2.0", "1.3.0"} {
+		candidates.Build(t, kinds.Good, version, plugins)
+		logins := bank.Stats().Logins
+		if err := gateway.Signal(syscall.SIGHUP); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, load, "the new version logs in", func() bool { return bank.Stats().Logins > logins })
+		key := fmt.Sprintf("sk-%d", i+2)
+		u.issue(key)
+		bank.Set("openai", key)
+		waitFor(t, load, "requests with a key that it read", func() bool { return u.seen.Load() > 10 })
+	}
+	load.stop()
+	t.Logf("%d requests over 3 swaps, %d failed", load.sent.Load(), load.failed.Load())
+}
+
+func waitFor(t *testing.T, l *load, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); !cond(); {
+		if time.Now().After(deadline) || l.failed.Load() > 0 {
+			t.Fatalf("%s: never came; %d of %d requests failed", what, l.failed.Load(), l.sent.Load())
+		}
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func TestAGatewayUsesARotatedKeyWithoutARestartOrAFailedRequest(t *testing.T) {
@@ -113,54 +211,19 @@ stores:
 routes:
   - {path: /openai/, upstream: "%s", header: Authorization, key: "Bearer ${secret://prod/openai#/key}"}
 `, "127.0.0.1:0", u.URL))
-	address := startGateway(t, c)
-	get := func() error {
-		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/openai/v1/models", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			return err
-		}
-		defer resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("status %d", resp.StatusCode)
-		}
-		return nil
-	}
-	stop := make(chan struct{})
-	var wg sync.WaitGroup
-	var sent, failed atomic.Int64
-	for range 4 {
-		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				sent.Add(1)
-				if err := get(); err != nil {
-					failed.Add(1)
-					t.Errorf("a request failed: %v", err)
-					return
-				}
-			}
-		})
-	}
+	address, _ := startGateway(t, c)
+	load := startLoad(t, address)
 	for i := 2; i <= 4; i++ {
 		rotate(fmt.Sprintf("sk-%d", i))
 		for deadline := time.Now().Add(time.Minute); u.seen.Load() < 10; {
-			if time.Now().After(deadline) || failed.Load() > 0 {
-				t.Fatalf("key %d never arrived upstream; %d of %d requests failed", i, failed.Load(), sent.Load())
+			if time.Now().After(deadline) || load.failed.Load() > 0 {
+				t.Fatalf("key %d never arrived upstream; %d of %d requests failed", i, load.failed.Load(), load.sent.Load())
 			}
 			time.Sleep(time.Millisecond)
 		}
 	}
-	close(stop)
-	wg.Wait()
-	t.Logf("%d requests over 3 rotations, %d failed, %d refused upstream", sent.Load(), failed.Load(), u.refused.Load())
+	load.stop()
+	t.Logf("%d requests over 3 rotations, %d failed, %d refused upstream", load.sent.Load(), load.failed.Load(), u.refused.Load())
 	if u.refused.Load() > 0 {
 		t.Errorf("%d requests carried a key that was never valid", u.refused.Load())
 	}

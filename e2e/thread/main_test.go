@@ -41,6 +41,7 @@ func run(m *testing.M) (int, error) {
 	for name, pkg := range map[string]string{"keyway": "host/cmd/keyway", "vault": "plugins/vault", "local": "plugins/local",
 		"example": "sdk/example/plugin", "gateway": "examples/gateway"} {
 		cmd := exec.CommandContext(context.Background(), "go", "build", "-o", filepath.Join(dir, name), "github.com/keyway-dev/keyway/"+pkg)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as plugins are built: in the sandbox nothing loads libraries
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return 0, fmt.Errorf("%w: %s", err, out)
 		}

@@ -1,5 +1,6 @@
 // Gateway is a small reverse proxy that embeds Keyway. Its keys are live values: a secret that changes in its store is used
-// by the next request, without a restart. It reads keyway.yaml and routes.yaml in its working directory.
+// by the next request, without a restart. It reads keyway.yaml and routes.yaml in its working directory. SIGHUP has it read
+// keyway.yaml and the lock file anew, and swap what they change, plugins too, under the requests that run.
 package main
 
 import (
@@ -69,6 +70,7 @@ func run(ctx context.Context) error {
 		proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(upstream) }, Transport: rt}
 		mux.Handle(rt.Path, http.StripPrefix(rt.Path, proxy))
 	}
+	go reload(ctx, h)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", r.Listen)
 	if err != nil {
 		return err
@@ -81,6 +83,25 @@ func run(ctx context.Context) error {
 		return err
 	}
 	return <-finished // requests that were running
+}
+
+// reload changes over to the files as they are now, at each SIGHUP. What is wrong in them changes nothing.
+func reload(ctx context.Context, h *host.Host) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	for ctx.Err() == nil {
+		select {
+		case <-hup:
+			cfg, err := config.Load("keyway.yaml")
+			if err == nil {
+				err = h.Reload(ctx, cfg, func(s host.SwapStep) { slog.Info("reload", "step", s.Step, "text", s.Text) })
+			}
+			if err != nil {
+				slog.Error("reload", "error", err)
+			}
+		case <-ctx.Done():
+		}
+	}
 }
 
 // RoundTrip sends a request with the key that is current now, and has Keyway look for a newer one when that is refused.

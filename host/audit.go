@@ -10,28 +10,42 @@ import (
 )
 
 // WithAudit records in sink every call of a secret manager, every change, and what happens to plugins; reads of this
-// process are told once a minute for each reference. Without it nothing is recorded. The sink is the caller's to close,
-// after the host.
+// process are told once a minute for each reference. Without it the file that the configuration names is written, if it
+// names one. The sink is the caller's to close, after the host.
 func WithAudit(sink audit.Sink) Option { return func(o *options) { o.audit = sink } }
 
 // recorder writes the audit of a host. A nil one records nothing.
 type recorder struct {
 	log   *audit.Log
 	reads *audit.Reads
+	file  *audit.File // the host's own; nil where the embedder gave a sink
 }
 
-func (h *Host) newRecorder(sink audit.Sink) *recorder {
+func (h *Host) newRecorder(sink audit.Sink) (*recorder, error) {
+	var own *audit.File
+	if a := h.cfg.Audit; sink == nil && a.File != "" {
+		var err error
+		if own, err = audit.NewFile(audit.FileOptions{Path: h.cfg.Abs(a.File), Rotate: a.Rotate, Keep: a.Keep, Logger: h.log}); err != nil {
+			return nil, err
+		}
+		sink = own
+	}
 	if sink == nil {
-		return nil
+		return nil, nil
 	}
 	l := audit.NewLog(sink, audit.LogOptions{Host: h.cfg.HostName(), OnFailure: audit.OnFailure(h.cfg.Audit.OnFailure)})
-	return &recorder{l, audit.NewReads(context.Background(), l)}
+	return &recorder{l, audit.NewReads(context.Background(), l), own}, nil
 }
 
-func (r *recorder) close() {
-	if r != nil {
-		r.reads.Close()
+func (r *recorder) close(ctx context.Context) error {
+	if r == nil {
+		return nil
 	}
+	r.reads.Close()
+	if r.file == nil {
+		return nil
+	}
+	return r.file.Close(ctx)
 }
 
 // counter counts the reads of one reference; nil where nobody wants to know.

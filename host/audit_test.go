@@ -3,6 +3,8 @@ package host_test
 import (
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -11,6 +13,7 @@ import (
 	"github.com/keyway-dev/keyway/e2e/candidates/kinds"
 	"github.com/keyway-dev/keyway/host"
 	"github.com/keyway-dev/keyway/host/audit"
+	"github.com/keyway-dev/keyway/host/config"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -94,4 +97,30 @@ func TestAChangeThatCannotBeRecordedIsNotMade(t *testing.T) {
 		t.Errorf("a write while the audit fails: %v, want failed precondition", err)
 	}
 	b.read(t) // reads go on, and nothing was written
+}
+
+func TestTheConfigurationsFileIsWrittenAndAPlaceThatIsNoneStopsTheStart(t *testing.T) {
+	b := openBank(t, "")
+	file := filepath.Join(b.dir, "audit.jsonl")
+	cfg := b.config(t, "")
+	cfg.Audit = config.Audit{File: file}
+	token := host.WithEnviron(func(name string) (string, bool) { return candidates.Token, name == "TOKEN" })
+	h, err := host.Open(t.Context(), cfg, token)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Resolve(t.Context(), "secret://prod/a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), `"op":"get"`) || strings.Contains(string(text), "value of a") {
+		t.Errorf("the audit has %d bytes (%v), want the read and no value", len(text), err)
+	}
+	cfg.Audit.File = filepath.Join(b.dir, "nowhere", "audit.jsonl")
+	if _, err := host.Open(t.Context(), cfg, token); err == nil || !strings.Contains(err.Error(), "nowhere") {
+		t.Errorf("Open with an audit that cannot be written: %v, want an error that names it", err)
+	}
 }

@@ -93,12 +93,17 @@ func (h *Host) open(ctx context.Context, o options) error {
 	h.table = store.NewTable(o.openStore)
 	h.members.Store(&map[string]*member{})
 	h.swaps.trials = map[string]*trial{}
-	h.audit = h.newRecorder(o.audit)
+	h.fleet = &fleet{given: o.providers}
+	recorder, err := h.newRecorder(o.audit)
+	if err != nil {
+		return err
+	}
+	h.audit = recorder
 	po := pluginOptions(h.cfg, o)
 	if h.audit != nil {
 		po.Events = h.audit.plugin
 	}
-	h.fleet = &fleet{catalog: plugin.NewCatalog(po), given: o.providers}
+	h.fleet.catalog = plugin.NewCatalog(po)
 	h.sourcePolicy = policyOf(all, sourceTimeout)
 	h.sourcePolicy.TTL = min(h.sourcePolicy.TTL, sourceTTL)
 	sources, err := source.New(sourceOptions(h.cfg, o))
@@ -265,7 +270,7 @@ func (h *Host) Close(ctx context.Context) error {
 	h.table.Close(ctx)
 	h.wg.Wait()
 	failed := stopAll(ctx, h.fleet.plugins())
-	h.audit.close()
+	failed = append(failed, h.audit.close(ctx))
 	if h.sources != nil {
 		failed = append(failed, h.sources.Close())
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/internal/wire"
@@ -48,7 +49,13 @@ func unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc
 			resp, err = nil, wire.Status(panicked(ctx, operation(info.FullMethod), x))
 		}
 	}()
-	if resp, err = handle(ctx, req); err != nil {
+	if m, ok := req.(proto.Message); ok {
+		err = wire.AllowKnown(operation(info.FullMethod), m)
+	}
+	if err == nil {
+		resp, err = handle(ctx, req)
+	}
+	if err != nil {
 		return nil, wire.Status(err)
 	}
 	return resp, nil
@@ -58,10 +65,10 @@ func stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle g
 	if !ours(info.FullMethod) {
 		return handle(srv, ss)
 	}
-	traced := tracedStream{ss, wire.ExtractTrace(ss.Context())}
+	traced := tracedStream{ss, wire.ExtractTrace(ss.Context()), operation(info.FullMethod)}
 	defer func() {
 		if x := recover(); x != nil {
-			err = wire.Status(panicked(traced.ctx, operation(info.FullMethod), x))
+			err = wire.Status(panicked(traced.ctx, traced.op, x))
 		}
 	}()
 	return wire.Status(handle(srv, traced))
@@ -70,9 +77,21 @@ func stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle g
 type tracedStream struct {
 	grpc.ServerStream
 	ctx context.Context
+	op  string
 }
 
 func (s tracedStream) Context() context.Context { return s.ctx }
+
+// RecvMsg receives the request, and refuses one that the contract does not know in full.
+func (s tracedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if m, ok := m.(proto.Message); ok {
+		return wire.AllowKnown(s.op, m)
+	}
+	return nil
+}
 
 func operation(method string) string { return method[strings.LastIndexByte(method, '/')+1:] }
 

@@ -195,7 +195,7 @@ func (c *Catalog) checkPermissions(v *Verified) error {
 			v.Warnings = append(v.Warnings, err)
 		}
 	}
-	if !writable(dir) || pinned && !strict {
+	if !writable(dir) || !strict && (pinned || c.opts.Unlocked != WarnUnlocked) {
 		return nil
 	}
 	err := sdk.Errorf(sdk.FailedPrecondition, "%q: %w: the user that runs keyway can replace plugins there; give it to another user, root at best, and chmod go-w", dir, ErrExposed)

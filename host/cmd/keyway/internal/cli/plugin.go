@@ -25,6 +25,7 @@ func (a *app) pluginCommand() *cobra.Command {
 			RunE: a.action(func(ctx context.Context, _ []string) error { return a.pluginList(ctx) })},
 		&cobra.Command{Use: "describe NAME|FILE", Short: "Tell what a plugin says of itself, its settings above all", Args: cobra.ExactArgs(1),
 			RunE: a.action(func(ctx context.Context, args []string) error { return a.pluginDescribe(ctx, args[0]) })},
+		a.pluginInstallCommand(), a.pluginLockCommand(), a.pluginVerifyCommand(),
 		a.pluginStatusCommand(), a.pluginSwapCommand(), a.pluginRollbackCommand(),
 	)
 	return cmd
@@ -42,40 +43,25 @@ func (a *app) installed() (*plugin.Catalog, *config.Config) {
 
 func (a *app) pluginList(ctx context.Context) error {
 	catalog, cfg := a.installed()
-	found, manifests, failed := describeAll(ctx, catalog)
-	_, problems := catalog.List()
-	type row struct {
-		Name         string   `json:"name"`
-		Version      string   `json:"version,omitempty"`
-		Path         string   `json:"path"`
-		Summary      string   `json:"summary,omitempty"`
-		Capabilities []string `json:"capabilities,omitempty"`
-		LiteLLM      string   `json:"litellm_system,omitempty"`
-		Error        string   `json:"error,omitempty"`
-	}
-	rows := []row{}
-	bad := 0
-	for i, b := range found {
-		r := row{Name: b.Provider, Version: b.Version, Path: b.Path}
-		if m := manifests[i]; failed[i] == nil {
-			r = row{m.Name, m.Version, b.Path, m.Summary, m.Capabilities, m.Compat["litellm.system"], ""}
-		} else {
-			bad++
-			r.Error = failed[i].Error()
-		}
-		rows = append(rows, r)
-	}
+	found, problems := catalog.List()
 	if len(found) == 0 && len(problems) > 0 {
 		return &setupError{errors.Join(problems...)}
 	}
+	rows := judgeAll(ctx, catalog, a.lockedPlugins(cfg), found)
+	bad := 0
+	for _, r := range rows {
+		if r.Error != "" {
+			bad++
+		}
+	}
 	err := a.print(map[string]any{"folder": a.pluginFolder(cfg), "plugins": rows}, func(w io.Writer) {
-		fmt.Fprintln(w, "PLUGIN\tVERSION\tCAN\tFILE")
+		fmt.Fprintln(w, "PLUGIN\tVERSION\tDIGEST\tLOCKED\tSIGNER\tCAN\tFILE")
 		for _, r := range rows {
 			can := strings.Join(r.Capabilities, " ")
 			if r.Error != "" {
 				can = "ERROR " + r.Error
 			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.Name, dash(r.Version), can, filepath.Base(r.Path))
+			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Name, dash(r.Version), dash(short(r.Digest)), r.Locked, dash(r.Signer), can, filepath.Base(r.Path))
 		}
 	})
 	for _, p := range problems {
@@ -88,9 +74,9 @@ func (a *app) pluginList(ctx context.Context) error {
 }
 
 func (a *app) pluginDescribe(ctx context.Context, name string) error {
-	catalog, _ := a.installed()
+	catalog, cfg := a.installed()
 	if strings.ContainsAny(name, `/\`) {
-		catalog, name = plugin.NewCatalog(plugin.Options{Dir: filepath.Dir(name), Logger: a.logger()}), filepath.Base(name)
+		catalog, name = a.elsewhere(cfg, filepath.Dir(name)), filepath.Base(name)
 	}
 	b, err := find(catalog, name)
 	if err != nil {
@@ -101,6 +87,15 @@ func (a *app) pluginDescribe(ctx context.Context, name string) error {
 		return &setupError{err}
 	}
 	return a.print(m, func(w io.Writer) { writeManifest(w, m) })
+}
+
+// elsewhere gives the catalog of a folder that a file was named in. The lock file is of the plugin folder's files only.
+func (a *app) elsewhere(cfg *config.Config, folder string) *plugin.Catalog {
+	o := a.pluginOptions(cfg)
+	if abs, err := filepath.Abs(folder); err != nil || abs != o.Dir {
+		o.Dir, o.Lock, o.Unlocked = folder, "", plugin.WarnUnlocked
+	}
+	return plugin.NewCatalog(o)
 }
 
 // find takes the name of a provider, or of a file, "vault-1.2.0".

@@ -101,7 +101,30 @@ func (a *app) pluginFolder(cfg *config.Config) string {
 }
 
 func (a *app) catalog(cfg *config.Config) *plugin.Catalog {
-	return plugin.NewCatalog(plugin.Options{Dir: a.pluginFolder(cfg), Logger: a.logger()})
+	return plugin.NewCatalog(a.pluginOptions(cfg))
+}
+
+// pluginOptions is what the configuration, if there is one, says of plugins.
+func (a *app) pluginOptions(cfg *config.Config) plugin.Options {
+	var o plugin.Options
+	if cfg != nil {
+		o = plugin.Configured(cfg)
+	}
+	o.Dir, o.Logger = a.pluginFolder(cfg), a.logger()
+	return o
+}
+
+// lockFile gives the lock file of the configuration; where that names none it is keyway.lock beside it.
+func (a *app) lockFile(cfg *config.Config) string {
+	if cfg != nil && cfg.LockFile() != "" {
+		return cfg.LockFile()
+	}
+	file, _ := a.configPath()
+	path := filepath.Join(filepath.Dir(file), "keyway.lock")
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
 }
 
 func (a *app) level() (slog.Level, error) {

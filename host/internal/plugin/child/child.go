@@ -25,8 +25,8 @@ type Spec struct {
 	Limits   Limits
 }
 
-// Limits bound what the kernel gives a child. They only ever lower what it would have. Elsewhere than on Linux there are
-// none.
+// Limits bound what the kernel gives a child, from its first instruction on; where nobody may be traced, a moment later. They
+// only ever lower what it would have. Elsewhere than on Linux there are none.
 type Limits struct {
 	Data     uint64  // bytes of private memory; 0: no bound
 	Files    uint64  // open descriptors; 0: 4096

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/keyway-dev/keyway/internal/seccomp"
 )
 
 func TestWorkOnAnOwnThreadIsNeverOnTheMainThread(t *testing.T) {
@@ -154,6 +156,37 @@ func TestARestrictionIsTheChildsAndNobodyElses(t *testing.T) {
 	mine, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	if p.ExitCode() != 1 || mine != 0 || err != nil {
 		t.Errorf("no_new_privs of the child: %s, of ours: %d (error %v), want 1 and 0", p.ExitText(), mine, err)
+	}
+}
+
+func TestAChildIsLimitedBeforeItsFirstInstruction(t *testing.T) {
+	size := uint64(0)
+	for range 50 {
+		p, err := Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", `test "$(ulimit -n)" = 99 && test "$(ulimit -f)" = 0`}, Limits: Limits{Files: 99, FileSize: &size}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-p.Done()
+		if p.ExitCode() != 0 {
+			t.Fatalf("ended with %s, want that it sees its limits", p.ExitText())
+		}
+	}
+}
+
+func TestAChildStartsWhereNobodyMayBeTraced(t *testing.T) {
+	p, err := Start(Spec{Path: "/bin/sh", Args: []string{"sh", "-c", "exit 7"}, Restrict: func() error {
+		filter, err := seccomp.Assemble(seccomp.Deny(unix.SYS_PTRACE)...)
+		if err != nil {
+			return err
+		}
+		return errors.Join(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), filter.Thread())
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.Done()
+	if p.ExitCode() != 7 {
+		t.Errorf("ended with %s, want exit status 7", p.ExitText())
 	}
 }
 

@@ -12,13 +12,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxFiles covers 512 open stores with a connection or two each, and bounds a leak.
-const maxFiles = 4096
-
 // start forks from a thread of its own, which then waits for the child. The thread outlives the child because the death
 // signal is tied to it, and Go destroys it afterwards because the goroutine never unlocks it. So whatever restricts this
 // thread before the fork restricts the child, and nothing else in the host. The thread may then neither signal nor limit
-// anybody: that is for others to do.
+// anybody: a goroutine elsewhere does that for it.
 func start(s Spec) (*Process, error) {
 	settlePidfd()
 	p := &Process{done: make(chan struct{})}
@@ -26,12 +23,16 @@ func start(s Spec) (*Process, error) {
 	last := lastInherited() // asked here: the thread may not be allowed to
 	onOwnThread(func() {
 		defer close(p.done)
-		proc, err := s.fork(last)
+		proc, held, err := s.fork(last)
 		if err != nil {
 			started <- err
 			return
 		}
 		p.proc, p.pid = proc, proc.Pid
+		elsewhere(func() { s.Limits.apply(proc.Pid) })
+		if held {
+			release(proc.Pid)
+		}
 		started <- nil
 		awaitEnd(proc.Pid)
 		p.mu.Lock()
@@ -43,19 +44,25 @@ func start(s Spec) (*Process, error) {
 		<-p.done
 		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if !p.reaped {
-		s.Limits.apply(p.pid)
-	}
 	return p, nil
 }
 
+// elsewhere runs f on a thread that is not the caller's, which is locked.
+func elsewhere(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
 // fork starts the process on the calling thread, which it restricts first. Descriptors up to last that are not the child's
-// are closed in it.
-func (s Spec) fork(last int) (*os.Process, error) {
+// are closed in it. The child is held before its first instruction, if the system allows, until it is released: so it does
+// nothing before its limits are set.
+func (s Spec) fork(last int) (proc *os.Process, held bool, err error) {
 	if err := s.Restrict(); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	path, files := s.Path, slices.Clone(s.Files)
 	if s.Image != nil {
@@ -66,8 +73,15 @@ func (s Spec) fork(last int) (*os.Process, error) {
 	for len(files) <= last {
 		files = append(files, nil)
 	}
-	return os.StartProcess(path, s.Args, &os.ProcAttr{Dir: s.Dir, Env: s.Env, Files: files,
-		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}})
+	attr := &os.ProcAttr{Dir: s.Dir, Env: s.Env, Files: files,
+		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Ptrace: true}}
+	if proc, err = os.StartProcess(path, s.Args, attr); !errors.Is(err, unix.EPERM) {
+		return proc, err == nil, err
+	}
+	// Nobody may be traced here, or we are being traced ourselves.
+	attr.Sys.Ptrace = false
+	proc, err = os.StartProcess(path, s.Args, attr)
+	return proc, false, err
 }
 
 // lastInherited gives the highest descriptor that a child would have without being given it: what this process itself got
@@ -85,50 +99,6 @@ func lastInherited() int {
 		}
 	}
 	return last
-}
-
-// awaitEnd waits for the child without reaping it and then has what it left in its group killed, by a thread that may: the
-// group's number cannot be anybody else's before the child is reaped.
-func awaitEnd(pid int) {
-	for {
-		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err == nil {
-			killed := make(chan struct{})
-			go func() {
-				defer close(killed)
-				_ = unix.Kill(-pid, unix.SIGKILL)
-			}()
-			<-killed
-		}
-		return
-	}
-}
-
-// apply bounds a child that has just started and is not reaped. A child that cannot be limited has already ended, or runs
-// under limits that are tighter.
-func (l Limits) apply(pid int) {
-	lower(pid, unix.RLIMIT_CORE, l.Core)
-	files := l.Files
-	if files == 0 {
-		files = maxFiles
-	}
-	lower(pid, unix.RLIMIT_NOFILE, files)
-	if l.Data > 0 {
-		lower(pid, unix.RLIMIT_DATA, l.Data)
-	}
-	if l.FileSize != nil {
-		lower(pid, unix.RLIMIT_FSIZE, *l.FileSize)
-	}
-}
-
-func lower(pid, resource int, bound uint64) {
-	var now unix.Rlimit
-	if err := unix.Prlimit(pid, resource, nil, &now); err == nil && now.Max > bound {
-		_ = unix.Prlimit(pid, resource, &unix.Rlimit{Cur: bound, Max: bound}, nil)
-	}
 }
 
 // settlePidfd lets os find out about pidfds on a free thread. It asks once a process, at the first start; on a restricted

@@ -19,9 +19,10 @@ func filter(p Policy) (install func() error, err error) {
 		rules = append(rules, seccomp.Deny(unix.SYS_FCHMOD)...)
 	}
 	rules = append(rules,
-		seccomp.DenyBits(unix.SYS_CLONE, 0, seccomp.NewNamespaces),
-		seccomp.NeedValue(unix.SYS_TGKILL, 2, uint32(unix.SIGURG)), // how Go preempts a goroutine
-		seccomp.NeedValue(unix.SYS_PRLIMIT64, 0, 0),                // its own limits, never the host's
+		seccomp.DenyBits(unix.SYS_CLONE, 0, seccomp.NewNamespaces|unix.CLONE_PARENT|unix.CLONE_PTRACE), // nor a child of the host's
+		seccomp.NeedValue(unix.SYS_PTRACE, 0, unix.PTRACE_TRACEME, unix.PTRACE_DETACH),                 // how the host holds it until it is limited
+		seccomp.NeedValue(unix.SYS_TGKILL, 2, uint32(unix.SIGURG)),                                     // how Go preempts a goroutine
+		seccomp.NeedValue(unix.SYS_PRLIMIT64, 0, 0),                                                    // its own limits, never the host's
 		// A descriptor's owner is signalled when data comes, with the signal of one's choice.
 		seccomp.DenyValues(unix.SYS_FCNTL, 1, unix.F_SETOWN, unix.F_SETOWN_EX, unix.F_SETSIG),
 		seccomp.DenyValues(unix.SYS_IOCTL, 1, fiosetown, siocspgrp, unix.TIOCSTI, unix.TIOCLINUX),

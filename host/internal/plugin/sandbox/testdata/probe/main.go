@@ -18,6 +18,10 @@ func main() {
 	case attempt.Wait:
 		_, _ = os.Stdin.Read(make([]byte, 1))
 		return
+	case attempt.Traced:
+		attempt.BeTraced()
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		return
 	case attempt.Descriptors:
 		fmt.Fprint(os.Stderr, attempt.Open())
 		os.Exit(1)

@@ -1,7 +1,10 @@
 package doctest
 
 import (
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,14 +13,17 @@ import (
 	"strings"
 	"testing"
 
+	"aead.dev/minisign"
+
 	"github.com/keyway-dev/keyway/sdk/sdktest"
 )
 
 const module = "github.com/keyway-dev/keyway/"
 
-// Bench is where pages are tried: a folder with the compiled program, and one inside it with the plugins.
+// Bench is where pages are tried: a folder with the compiled program, one inside it with the plugins, and one with what an
+// operator has got from a publisher.
 type Bench struct {
-	Bin, Plugins string
+	Bin, Plugins, Downloads string
 }
 
 // plugins are those that pages may use.
@@ -32,9 +38,11 @@ echo "litellm: it has" $(env | sed -n 's/^\([A-Z]*_[A-Z_]*KEY\)=.*/\1/p' | sort)
 func NewBench(t *testing.T) Bench {
 	t.Helper()
 	bin := t.TempDir()
-	b := Bench{Bin: bin, Plugins: filepath.Join(bin, "plugins")}
-	if err := os.Mkdir(b.Plugins, 0o755); err != nil {
-		t.Fatal(err)
+	b := Bench{Bin: bin, Plugins: filepath.Join(bin, "plugins"), Downloads: filepath.Join(bin, "downloads")}
+	for _, dir := range []string{b.Plugins, b.Downloads} {
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
 	}
 	install(t, sdktest.Build(t, module+"host/cmd/keyway"), b.Bin)
 	for _, name := range plugins {
@@ -43,7 +51,35 @@ func NewBench(t *testing.T) Bench {
 	if err := os.WriteFile(filepath.Join(b.Bin, "litellm"), []byte(standIn), 0o755); err != nil {
 		t.Fatal(err)
 	}
+	publish(t, b.Downloads)
 	return b
+}
+
+// publish makes the next version of a plugin, its signature, and the key of who signed it.
+func publish(t *testing.T, dir string) {
+	t.Helper()
+	program := filepath.Join(dir, "local-0.2.0")
+	build := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-X main.version=0.2.0", "-o", program, module+"plugins/local")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	public, private, err := minisign.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	hashed := minisign.NewReader(f)
+	_, err = io.Copy(io.Discard, hashed)
+	key, kerr := public.MarshalText()
+	if err := errors.Join(err, kerr, os.WriteFile(filepath.Join(dir, "publisher.pub"), key, 0o644),
+		os.WriteFile(program+".minisig", hashed.Sign(private), 0o644)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // install puts a program into a folder: by a link where that can be, since programs are large and pages are many.
@@ -62,16 +98,20 @@ func install(t *testing.T, program, dir string) {
 	}
 }
 
-// Folder makes the folder that a page's commands work in: it has the plugins where a configuration looks for them.
+// Folder makes the folder that a page's commands work in: it has the plugins where a configuration looks for them, and the
+// downloads.
 func (b Bench) Folder(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	folder := filepath.Join(dir, "plugins")
-	if err := os.Mkdir(folder, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	for _, name := range plugins {
-		install(t, filepath.Join(b.Plugins, name), folder)
+	for to, from := range map[string]string{"plugins": b.Plugins, "downloads": b.Downloads} {
+		to = filepath.Join(dir, to)
+		files, err := os.ReadDir(from)
+		if err = errors.Join(err, os.Mkdir(to, 0o755)); err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			install(t, filepath.Join(from, f.Name()), to)
+		}
 	}
 	return dir
 }
@@ -94,7 +134,7 @@ func (b Bench) Run(t *testing.T, dir string, p Page, env []string, wanted func(B
 	t.Helper()
 	var script strings.Builder
 	var commands []Command
-	script.WriteString("exec 2>&1\n")
+	script.WriteString("exec 2>&1\ntrap '[ -z \"$!\" ] || kill $! 2>/dev/null' EXIT\n") // what a page starts in the background ends with it
 	for _, block := range p.Blocks {
 		if name := block.FileName(); name != "" {
 			fmt.Fprintf(&script, "cat >'%s' <<'END-OF-FILE'\n%sEND-OF-FILE\n", name, block.Text)

@@ -18,7 +18,7 @@ import (
 // maxSize bounds what is installed, in bytes, packed and unpacked.
 const maxSize = 256 << 20
 
-var errTooLarge = fmt.Errorf("it is larger than %d MiB", maxSize>>20)
+var errTooLarge = fmt.Errorf("it is larger than the limit of %d MiB", maxSize>>20)
 
 // staged is an unpacked plugin in a private folder.
 type staged struct {
@@ -26,22 +26,28 @@ type staged struct {
 	signature string // path; empty: there is none
 }
 
-// stage copies a program, or unpacks an archive of one, into dir.
-func stage(source, dir string) (staged, error) {
+// stage copies a program, or unpacks an archive of one, into dir. What is larger than most bytes is refused.
+func stage(source, dir string, most int64) (staged, error) {
 	f, err := os.Open(source)
 	if err != nil {
 		return staged{}, err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return staged{}, errors.Join(err, errors.New("it is not a regular file"))
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return staged{}, err
+	case !info.Mode().IsRegular():
+		return staged{}, errors.New("it is not a regular file")
+	case info.Size() > most:
+		return staged{}, errTooLarge
 	}
 	in := bufio.NewReaderSize(f, 1<<20)
 	if magic, _ := in.Peek(2); string(magic) == "\x1f\x8b" {
-		return unpack(in, dir)
+		return unpack(in, dir, most)
 	}
 	s := staged{program: filepath.Join(dir, filepath.Base(source))}
-	if err := write(s.program, in); err != nil {
+	if err := write(s.program, in, most); err != nil {
 		return staged{}, err
 	}
 	if s.signature, err = beside(source, s.program); err != nil {
@@ -61,19 +67,19 @@ func beside(source, program string) (string, error) {
 	}
 	defer f.Close()
 	path := program + trust.Suffix
-	return path, write(path, io.LimitReader(f, trust.MaxSignature+1))
+	return path, write(path, f, trust.MaxSignature)
 }
 
 // unpack takes an archive of one program and perhaps its signature, and nothing else: no folders, no links, no devices, no
 // names that lead elsewhere, nothing behind its end.
-func unpack(in *bufio.Reader, dir string) (staged, error) {
+func unpack(in *bufio.Reader, dir string, most int64) (staged, error) {
 	zip, err := gzip.NewReader(in)
 	if err != nil {
 		return staged{}, fmt.Errorf("it is no gzip file: %w", err)
 	}
 	zip.Multistream(false)
-	plain := &bounded{from: zip, left: maxSize}
-	s, err := members(tar.NewReader(plain), dir)
+	plain := &bounded{from: zip, left: most}
+	s, err := members(tar.NewReader(plain), dir, most)
 	if err != nil {
 		return staged{}, err
 	}
@@ -86,7 +92,7 @@ func unpack(in *bufio.Reader, dir string) (staged, error) {
 	return s, nil
 }
 
-func members(archive *tar.Reader, dir string) (staged, error) {
+func members(archive *tar.Reader, dir string, most int64) (staged, error) {
 	var s staged
 	for {
 		h, err := archive.Next()
@@ -115,7 +121,7 @@ func members(archive *tar.Reader, dir string) (staged, error) {
 		default:
 			s.program = path
 		}
-		if err := write(path, archive); err != nil {
+		if err := write(path, archive, most); err != nil {
 			return s, damaged(err)
 		}
 	}
@@ -150,13 +156,13 @@ func damaged(err error) error {
 	return fmt.Errorf("the archive is damaged: %w", err)
 }
 
-// write writes a new file that may be executed, of maxSize at most.
-func write(path string, from io.Reader) error {
+// write writes a new file that may be executed, of most bytes at most.
+func write(path string, from io.Reader, most int64) error {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(f, &bounded{from: from, left: maxSize})
+	_, err = io.Copy(f, &bounded{from: from, left: most})
 	return errors.Join(err, f.Close())
 }
 

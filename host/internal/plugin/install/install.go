@@ -65,7 +65,7 @@ func install(ctx context.Context, r Request) (*Result, error) {
 		return nil, err
 	}
 	defer site.close()
-	s, err := stage(r.Source, site.dir)
+	s, err := stage(r.Source, site.dir, maxSize)
 	if err != nil {
 		return nil, full(err)
 	}

@@ -267,7 +267,7 @@ func exposed(path string) error {
 	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm()&others == 0 {
-		return nil
+		return nil //nolint:nilerr // what is not there is for whoever opens it to say
 	}
 	return sdk.Errorf(sdk.FailedPrecondition, "%q: %w (mode %v); remove that permission: chmod go-w", path, ErrExposed, info.Mode().Perm())
 }

@@ -71,7 +71,7 @@ func (p *process) end(ctx context.Context) error {
 // stop frees everything, whatever has become of the plugin.
 func (p *process) stop() {
 	_ = p.cmd.Process.Kill()
-	_ = <-p.exited
+	<-p.exited
 	_ = os.RemoveAll(p.dir)
 }
 

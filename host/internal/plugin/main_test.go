@@ -12,19 +12,32 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
 	"github.com/keyway-dev/keyway/sdk"
+	"github.com/keyway-dev/keyway/sdk/dial"
 )
 
-// hostMode makes the test binary a host whose catalog is the named directory.
-const hostMode = "KEYWAY_TEST_HOST"
+// hostMode makes the test binary a host whose catalog is the named directory, plainHostMode one that uses go-plugin as it is
+// on the named binary.
+const (
+	hostMode      = "KEYWAY_TEST_HOST"
+	plainHostMode = "KEYWAY_TEST_PLAIN_HOST"
+)
 
-// The compiled plugins: one that misbehaves on demand, and one that is written as plugins are.
-var fakeBinary, exampleBinary string
+// The compiled plugins: one that misbehaves on demand, one that is written as plugins are, and one that is written as
+// go-plugin's are.
+var fakeBinary, exampleBinary, naiveBinary string
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(hostMode); dir != "" {
 		actAsHost(dir, os.Getenv("FAKE"))
+		return
+	}
+	if path := os.Getenv(plainHostMode); path != "" {
+		actAsPlainHost(path)
 		return
 	}
 	os.Exit(runTests(m))
@@ -37,8 +50,8 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	fakeBinary, exampleBinary = filepath.Join(dir, "fake"), filepath.Join(dir, "example")
-	for path, source := range map[string]string{fakeBinary: "./testdata/fake", exampleBinary: "../../../sdk/example/plugin"} {
+	fakeBinary, exampleBinary, naiveBinary = filepath.Join(dir, "fake"), filepath.Join(dir, "example"), filepath.Join(dir, "naive")
+	for path, source := range map[string]string{fakeBinary: "./testdata/fake", exampleBinary: "../../../sdk/example/plugin", naiveBinary: "./testdata/naive"} {
 		build := exec.Command("go", "build", "-o", path, source)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
@@ -62,6 +75,33 @@ func actAsHost(dir, mode string) {
 	}
 	fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
+}
+
+// actAsPlainHost does the same with go-plugin's client as it is.
+func actAsPlainHost(path string) {
+	c, cmd := plainClient(path)
+	if _, err := c.Client(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	fmt.Println(cmd.Process.Pid)
+	select {}
+}
+
+// plainClient is go-plugin's client with nothing but what it asks for.
+func plainClient(path string) (*goplugin.Client, *exec.Cmd) {
+	cmd := exec.Command(path)
+	return goplugin.NewClient(plainConfig(cmd)), cmd
+}
+
+func plainConfig(cmd *exec.Cmd) *goplugin.ClientConfig {
+	return &goplugin.ClientConfig{
+		HandshakeConfig:  goplugin.HandshakeConfig{MagicCookieKey: dial.CookieKey, MagicCookieValue: dial.CookieValue},
+		VersionedPlugins: map[int]goplugin.PluginSet{dial.Protocol: {dial.PluginSet: connection{}}},
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		Cmd:              cmd,
+		Logger:           hclog.NewNullLogger(),
+	}
 }
 
 // fixture is a catalog with one plugin that misbehaves in one way.
@@ -132,6 +172,10 @@ func startOne(ctx context.Context, t testing.TB, c *Catalog, b Binary) (*Generat
 		return nil, err
 	}
 	defer v.Close()
+	return startVerified(ctx, c, v)
+}
+
+func startVerified(ctx context.Context, c *Catalog, v *Verified) (*Generation, error) {
 	return c.start(ctx, order{verified: v, number: 1, tail: &output.Tail{}})
 }
 
@@ -150,7 +194,7 @@ func eventually(t *testing.T, what string, cond func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(20 * time.Second)
+	late := time.After(30 * time.Second)
 	for !cond() {
 		select {
 		case <-tick.C:

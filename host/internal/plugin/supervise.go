@@ -270,13 +270,14 @@ func (p *Process) live(ctx, patient context.Context, log *slog.Logger, g *Genera
 				continue
 			}
 			wide, err := p.launch(ctx, log)
-			w.answer <- err
 			if err != nil {
+				w.answer <- err
 				continue // the present one serves on
 			}
+			p.tell("replace", wide.PID(), wide.number, nil)
 			g.supersede()
 			p.drain(ctx, patient, g)
-			p.tell("replace", wide.PID(), wide.number, nil)
+			w.answer <- nil
 			return wide
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,6 +37,7 @@ var early = map[string]func() bool{
 	},
 	"hang":     hang,
 	"stubborn": func() bool { signal.Ignore(syscall.SIGTERM); return true },
+	"steady":   func() bool { signal.Ignore(syscall.SIGTERM); return true },
 	"noise": func() bool {
 		fmt.Println("hello from a dependency")
 		fmt.Println(strings.Repeat("o", 300<<10))
@@ -175,8 +177,9 @@ func describe(mode string) {
 
 type server struct {
 	pb.UnimplementedPluginServer
-	mode string
-	grpc *grpc.Server
+	mode  string
+	grpc  *grpc.Server
+	asked atomic.Int64
 }
 
 func serve(l net.Listener, mode string) {
@@ -192,6 +195,10 @@ func serve(l net.Listener, mode string) {
 }
 
 func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeResponse, error) {
+	if s.asked.Add(1) > 1 {
+		fmt.Fprintln(os.Stderr, "asked again")
+		return s.describeAgain()
+	}
 	switch s.mode {
 	case "mute":
 		hang()
@@ -201,6 +208,20 @@ func (s *server) Describe(context.Context, *pb.DescribeRequest) (*pb.DescribeRes
 		return &pb.DescribeResponse{Name: "other", Version: "1.0.0", SettingsSchema: schema}, nil
 	}
 	return &pb.DescribeResponse{Name: name(), Version: "1.0.0", Capabilities: []string{"get"}, SettingsSchema: schema}, nil
+}
+
+// describeAgain answers a host that asks whether the plugin still is what it was.
+func (s *server) describeAgain() (*pb.DescribeResponse, error) {
+	r := &pb.DescribeResponse{Name: name(), Version: "1.0.0", Capabilities: []string{"get"}, SettingsSchema: schema}
+	switch s.mode {
+	case "lies":
+		r.Version = "1.0.1"
+	case "hangs":
+		hang()
+	case "slow":
+		<-time.After(300 * time.Millisecond)
+	}
+	return r, nil
 }
 
 func (s *server) Open(context.Context, *pb.OpenRequest) (*pb.OpenResponse, error) {
@@ -219,6 +240,13 @@ func (s *server) Get(ctx context.Context, r *pb.GetRequest) (*pb.GetResponse, er
 	case "deaf":
 		go s.grpc.Stop()
 		<-ctx.Done()
+	case "line":
+		fmt.Println(strings.Repeat("x", 300<<10))
+		return &pb.GetResponse{Secret: &pb.Secret{Value: []byte("v"), Version: "1"}}, nil
+	case "late":
+		fmt.Fprintln(os.Stderr, "a call has begun")
+		<-time.After(500 * time.Millisecond)
+		return &pb.GetResponse{Secret: &pb.Secret{Value: []byte("v"), Version: "1"}}, nil
 	}
 	if r.Name != "value" {
 		return nil, status.Error(codes.NotFound, "no such secret")

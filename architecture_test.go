@@ -64,6 +64,8 @@ func TestArrowsGoOneWay(t *testing.T) {
 		{"./host", "database/sql"},
 		{"./host", "net/http/httptest"},
 		{"./host", "github.com/spf13/cobra"},
+		{"./host", "github.com/danielgtaylor/huma/v2"},
+		{"./host/httpapi", "github.com/spf13/cobra"},
 		{"./host/internal/store/...", "github.com/hashicorp/go-plugin"},
 		{"./host/config/...", "github.com/hashicorp/go-plugin"},
 		{"./host/litellm/...", "github.com/hashicorp/go-plugin"},

@@ -66,7 +66,7 @@ const bankConfig = `version: 1
 plugins: {dir: plugins}
 listeners: [{unix: s}]
 stores:
-  bank: {provider: bank, required: true, settings: {address: up, token: secret://env/TOKEN}}
+  bank: {provider: bank, required: true, cache: {ttl: 0s}, settings: {address: up, token: secret://env/TOKEN}}
 `
 
 // start starts a service. change, which may be nil, comes before.

@@ -13,6 +13,9 @@ import (
 	"github.com/keyway-dev/keyway/sdk/serve"
 )
 
+// version is another one where it is built so: -ldflags "-X main.version=1.3.0".
+var version = "1.2.3"
+
 type bank struct {
 	settings bankSettings
 	log      *slog.Logger
@@ -25,7 +28,7 @@ type bankSettings struct {
 }
 
 func main() {
-	serve.Main(sdk.Define(sdk.About{Name: "bank", Version: "1.2.3", Summary: "A bank.", Compat: map[string]string{
+	serve.Main(sdk.Define(sdk.About{Name: "bank", Version: version, Summary: "A bank.", Compat: map[string]string{
 		"litellm.system": "bank_vault", "litellm.default./field": `"key"`}},
 		func(_ context.Context, e sdk.Env, s bankSettings) (*bank, error) { return &bank{s, e.Logger}, nil }))
 }

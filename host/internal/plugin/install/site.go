@@ -44,6 +44,9 @@ func open(folder string) (*site, error) {
 }
 
 func unwritable(folder string, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return sdk.Errorf(sdk.FailedPrecondition, "plugin folder %q: it does not exist; make it, for root to own at best: %w", folder, fs.ErrNotExist)
+	}
 	return sdk.Errorf(sdk.FailedPrecondition, "plugin folder %q: %w; install as the user that owns the folder", folder, err)
 }
 

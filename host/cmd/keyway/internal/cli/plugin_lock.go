@@ -42,7 +42,7 @@ func (a *app) pluginInstall(ctx context.Context, r install.Request) error {
 	r.Dir, r.Lock, r.Trust, r.Catalog = o.Dir, a.lockFile(cfg), o.Trust, plugin.NewCatalog(o)
 	res, err := install.Install(ctx, r)
 	if err != nil {
-		return err
+		return &setupError{err}
 	}
 	a.adviseLock(cfg)
 	m := res.Manifest

@@ -185,8 +185,13 @@ func (c *change) verify(ctx context.Context) error {
 	if v.Locked != nil {
 		listed = "as the lock file says"
 	}
-	c.tell("verify", "%s %s %s, %s, %s", c.Plugin, c.binary.Version, v.Image.Digest(), listed, signed)
-	return nil
+	c.tell("verify", "%s %s, %s, %s", strings.TrimSpace(c.Plugin+" "+c.binary.Version), v.Image.Digest(), listed, signed)
+	for _, m := range c.members {
+		if _, running := m.plugin.Load().process.Identity(); running != v.Image.Digest().String() {
+			return nil
+		}
+	}
+	return sdk.Errorf(sdk.FailedPrecondition, "these bytes serve %s already; there is nothing to swap", strings.Join(namesOf(c.members), ", "))
 }
 
 // start starts the candidate, a process for each cell of the stores.
@@ -303,6 +308,7 @@ func (c *change) flip() {
 	if watch == 0 {
 		watch = defaultWatch
 	}
+	h.swaps.trials[c.Plugin] = t // kept when it is over: it knows the way back
 	if watch < 0 {
 		close(t.done)
 		t.settle()
@@ -313,7 +319,6 @@ func (c *change) flip() {
 	for m := range t.members {
 		m.trial.Store(t)
 	}
-	h.swaps.trials[c.Plugin] = t
 	if !h.spawn(t.run) {
 		close(t.done)
 	}

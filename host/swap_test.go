@@ -297,9 +297,10 @@ func TestAnOperatorRollsBack(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.version(t, "1.1.0")
-		if err := b.Rollback(t.Context(), "bank", nil); err != nil && watch > 0 {
-			t.Fatalf("rollback: %v", err)
+		if err := b.Rollback(t.Context(), "bank", nil); err != nil {
+			t.Fatalf("rollback of a swap that was watched for %v: %v", watch, err)
 		}
+		b.version(t, "1.0.0")
 	}
 	if _, failed := stop(); failed != 0 {
 		t.Errorf("%d calls failed, want none", failed)
@@ -316,6 +317,7 @@ func TestNonsenseIsRefusedBeforeAnythingStarts(t *testing.T) {
 		"version and file":   {host.Swap{Plugin: "bank", Version: "1.1.0", File: "/x"}, sdk.InvalidArgument},
 		"a file for good":    {host.Swap{Plugin: "bank", File: "/x"}, sdk.InvalidArgument},
 		"a relative file":    {host.Swap{Plugin: "bank", File: "x", Ephemeral: true}, sdk.InvalidArgument},
+		"what runs already":  {host.Swap{Plugin: "bank", Version: "1.0.0"}, sdk.FailedPrecondition},
 		"no such version":    {host.Swap{Plugin: "bank", Version: "9.9.9"}, sdk.NotFound},
 		"no such provider":   {host.Swap{Plugin: "nobody", Version: "1.1.0"}, sdk.NotFound},
 		"no store of theirs": {host.Swap{Plugin: "bank", Version: "1.0.0", Stores: []string{"prd"}}, sdk.NotFound},

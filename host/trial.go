@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -204,7 +205,11 @@ func (t *trial) undo(ctx context.Context, why string) {
 		}
 		retired = append(retired, done)
 	}
-	t.host.log.Error("the swap was rolled back", "plugin", t.plugin, "version", t.to, "to", t.from, "reason", why)
+	level := slog.LevelError
+	if why == byOperator {
+		level = slog.LevelInfo
+	}
+	t.host.log.Log(ctx, level, "the swap was rolled back", "plugin", t.plugin, "version", t.to, "to", t.from, "reason", why)
 	if err := t.host.restoreLock(t, why); err != nil {
 		t.host.log.Error("the lock file still names the version that was rolled back", "plugin", t.plugin, "version", t.to, "error", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,7 +105,9 @@ func (i *Image) copyTo(ctx context.Context, s *system, dir string, src *os.File)
 		return err
 	}
 	err = errors.Join(i.protect(w), w.Close())
-	awaitForks()
+	if err == nil {
+		err = awaitWriters(ctx, r)
+	}
 	if err == nil {
 		err = i.keep(r, UnnamedCopy)
 	}
@@ -163,11 +166,24 @@ func (i *Image) keep(f *os.File, kind Kind) error {
 	return i.measure()
 }
 
-// awaitForks waits for children that this process is just forking: until they execute, they hold a file that was open for
-// writing meanwhile, and such a file cannot be executed.
-func awaitForks() {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
+// awaitWriters waits until nobody has the file open for writing, for such a file cannot be executed. We have closed it; but
+// a child that this process has just forked has it, too, until some moment in its execve, which may be after that of its
+// parent's going on. A lease for reading is granted when there are no writers, so it tells.
+func awaitWriters(ctx context.Context, r *os.File) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		_, err := unix.FcntlInt(r.Fd(), unix.F_SETLEASE, unix.F_RDLCK)
+		if !errors.Is(err, unix.EAGAIN) {
+			_, _ = unix.FcntlInt(r.Fd(), unix.F_SETLEASE, unix.F_UNLCK)
+			return nil // nobody writes, or this file system has no leases
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 var errNoexec = errors.New("its file system is mounted noexec")

@@ -111,13 +111,15 @@ func (c *class) call(ctx context.Context) {
 func (l *Load) Phase(name string) { l.phase.Store(&name) }
 
 // Done is how many calls of a class have ended.
-func (l *Load) Done(name string) int64 {
-	for _, c := range l.classes {
-		if c.Name == name {
-			return c.calls.Load()
-		}
-	}
-	return 0
+func (l *Load) Done(name string) int64 { return l.class(name).calls.Load() }
+
+// Due is how many calls of a class should have begun by now.
+func (l *Load) Due(name string) int64 {
+	return int64(time.Since(l.begun).Seconds() * float64(l.class(name).Rate))
+}
+
+func (l *Load) class(name string) *class {
+	return l.classes[slices.IndexFunc(l.classes, func(c *class) bool { return c.Name == name })]
 }
 
 // Settled reports whether every call that had begun by a time has ended.

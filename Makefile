@@ -45,6 +45,7 @@ bench:
 lint:
 	$(TOOL) golangci-lint run --build-tags e2e ./...
 	cd sdk/proto && go tool -modfile=../../tools/go.mod buf lint
+	cd sdk/proto && for old in ../../e2e/skew/*/keyway; do go tool -modfile=../../tools/go.mod buf breaking --against "$${old%/keyway}" || exit 1; done
 
 generate:
 	cd sdk/proto && go tool -modfile=../../tools/go.mod buf generate

@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -25,13 +26,25 @@ import (
 // atMost bounds what must happen; it is only reached when it does not.
 const atMost = 30 * time.Second
 
+// install gives a folder with one plugin. It lies beside what was compiled, where a link can be.
+func install(t *testing.T, pkg, provider string) string {
+	t.Helper()
+	built := sdktest.Build(t, pkg)
+	dir, err := os.MkdirTemp(filepath.Dir(filepath.Dir(built)), "plugins")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Link(built, filepath.Join(dir, provider+"-1.0.0")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // open opens a host over one plugin of another time.
 func open(t *testing.T, pkg, provider string) *host.Host {
 	t.Helper()
-	dir := t.TempDir()
-	if err := os.Link(sdktest.Build(t, pkg), filepath.Join(dir, provider+"-1.0.0")); err != nil {
-		t.Fatal(err)
-	}
+	dir := install(t, pkg, provider)
 	cfg, err := config.Parse(filepath.Join(dir, "keyway.yaml"), []byte("version: 1\nplugins: {dir: .}\nstores:\n"+
 		"  prod: {provider: "+provider+", access: read_write, settings: {secrets: {a: one, b: two}}}\n"))
 	if err != nil {
@@ -202,6 +215,26 @@ func TestWhatOnlyALaterContractKnowsDoesNoHarm(t *testing.T) {
 	versions, err := collect(s.Versions(t.Context(), "a"))
 	if err != nil || len(versions) != 2 || versions[0].State != sdk.StateEnabled || versions[1].State != sdk.StateUnknown {
 		t.Errorf("Versions: %+v, %v, want the second in a state that is unknown", versions, err)
+	}
+}
+
+// A lock file keeps words that today's host does not know, so that the next host does not take them for new.
+func TestAPluginOfALaterContractIsLockedVerifiedAndDescribed(t *testing.T) {
+	dir := install(t, others["future"], "future")
+	file := filepath.Join(dir, "keyway.yaml")
+	if err := os.WriteFile(file, []byte("version: 1\nplugins: {dir: ., lock: keyway.lock}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keyway := sdktest.Build(t, "../../host/cmd/keyway")
+	for _, args := range [][]string{{"lock", "future"}, {"verify"}, {"describe", "future"}} {
+		out, err := exec.CommandContext(t.Context(), keyway, append([]string{"-c", file, "plugin"}, args...)...).CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "future") {
+			t.Errorf("keyway plugin %s: %v: %s", strings.Join(args, " "), err, out)
+		}
+	}
+	locked, err := os.ReadFile(filepath.Join(dir, "keyway.lock"))
+	if err != nil || !strings.Contains(string(locked), "forecast") {
+		t.Errorf("the lock file, %v, has no word of the capability forecast:\n%s", err, locked)
 	}
 }
 

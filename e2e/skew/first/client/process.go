@@ -18,7 +18,8 @@ type process struct {
 	lifeline io.Closer
 	dir      string
 	socket   string
-	exited   chan error
+	exited   chan struct{}
+	err      error // how it ended, once it has
 }
 
 // start starts a plugin and reads its handshake, which must be the first line that it prints.
@@ -27,7 +28,7 @@ func start(ctx context.Context, plugin string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{cmd: exec.CommandContext(ctx, plugin), dir: dir, exited: make(chan error, 1)}
+	p := &process{cmd: exec.CommandContext(ctx, plugin), dir: dir, exited: make(chan struct{})}
 	p.cmd.Env = []string{"KEYWAY_PLUGIN=keyway.plugin.v1", "PLUGIN_PROTOCOL_VERSIONS=1", "PLUGIN_UNIX_SOCKET_DIR=" + dir}
 	p.cmd.Stderr = os.Stderr
 	p.lifeline, err = p.cmd.StdinPipe()
@@ -45,7 +46,8 @@ func start(ctx context.Context, plugin string) (*process, error) {
 	line, err := lines.ReadString('\n')
 	go func() {
 		_, _ = io.Copy(io.Discard, lines)
-		p.exited <- p.cmd.Wait()
+		p.err = p.cmd.Wait()
+		close(p.exited)
 	}()
 	field := strings.Split(strings.TrimSpace(line), "|")
 	if len(field) < 5 || strings.Join(field[:3], "|") != "1|1|unix" || field[4] != "grpc" || filepath.Dir(field[3]) != dir {
@@ -60,9 +62,8 @@ func start(ctx context.Context, plugin string) (*process, error) {
 func (p *process) end(ctx context.Context) error {
 	_ = p.lifeline.Close()
 	select {
-	case err := <-p.exited:
-		p.exited <- err
-		return err
+	case <-p.exited:
+		return p.err
 	case <-ctx.Done():
 		return fmt.Errorf("the plugin outlives its lifeline: %w", ctx.Err())
 	}

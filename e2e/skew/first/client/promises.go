@@ -29,7 +29,7 @@ var promises = []promise{
 		return expect(err, codes.AlreadyExists, name)
 	}},
 	{"put.if_version", "put.if_version", func(ctx context.Context, s *session) error {
-		err := s.write(ctx, &pb.PutRequest{Value: []byte("two"), Precondition: &pb.PutRequest_IfVersion{IfVersion: "no-such"}})
+		err := s.write(ctx, &pb.PutRequest{Value: []byte("two"), Precondition: &pb.PutRequest_IfVersion{IfVersion: "999"}})
 		return expect(err, codes.Aborted, name)
 	}},
 	{"get", "get", func(ctx context.Context, s *session) error {

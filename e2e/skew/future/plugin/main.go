@@ -14,7 +14,7 @@ import (
 func main() {
 	memory.Plugin{
 		Name:     "future",
-		Words:    []string{"forecast", "get.if_newer", "Ω"},
+		Words:    []string{"forecast", "get.if_newer"},
 		Manifest: map[string]any{"licence": "MIT", "forecast": map[string]any{"days": 7}},
 		Extend:   func(m proto.Message) { extend(m.ProtoReflect()) },
 	}.Main()

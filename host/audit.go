@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"github.com/keyway-dev/keyway/host/audit"
 	"github.com/keyway-dev/keyway/host/internal/plugin"
@@ -19,6 +21,10 @@ type recorder struct {
 	log   *audit.Log
 	reads *audit.Reads
 	file  *audit.File // the host's own; nil where the embedder gave a sink
+
+	mu      sync.Mutex
+	minute  time.Time        // when refused was begun
+	refused map[string]int64 // dials refused since, by provider and endpoint
 }
 
 func (h *Host) newRecorder(sink audit.Sink) (*recorder, error) {
@@ -34,7 +40,7 @@ func (h *Host) newRecorder(sink audit.Sink) (*recorder, error) {
 		return nil, nil
 	}
 	l := audit.NewLog(sink, audit.LogOptions{Host: h.cfg.HostName(), OnFailure: audit.OnFailure(h.cfg.Audit.OnFailure)})
-	return &recorder{l, audit.NewReads(context.Background(), l), own}, nil
+	return &recorder{log: l, reads: audit.NewReads(context.Background(), l), file: own, refused: map[string]int64{}}, nil
 }
 
 func (r *recorder) close(ctx context.Context) error {
@@ -118,8 +124,14 @@ func pluginOf(m *member) (version, digest string) {
 
 // plugin records what happened to a plugin.
 func (r *recorder) plugin(e plugin.Event) {
+	if e.Kind == "refuse_dial" && !r.first(e.Provider+" "+e.Detail) {
+		return
+	}
 	line := audit.Line{Event: audit.Plugin, Actor: audit.Actor{Kind: audit.Itself, PID: e.PID}, Op: e.Kind, Provider: e.Provider,
 		PluginVersion: e.Version, PluginDigest: e.Digest, Detail: e.Detail}
+	if e.Kind == "refuse_dial" {
+		line.Detail = "" // the reason names the endpoint
+	}
 	if e.Err != nil {
 		line.Code = sdk.CodeOf(e.Err).String()
 		if line.Detail != "" {
@@ -128,4 +140,25 @@ func (r *recorder) plugin(e plugin.Event) {
 		line.Detail += e.Err.Error()
 	}
 	r.log.Record(context.Background(), line)
+}
+
+// A plugin that asks for forbidden dials again and again must not push everything else out of the audit.
+const (
+	refusedEvery = time.Minute
+	refusedMost  = 256 // endpoints in that time
+)
+
+// first reports whether a refused dial is the first of its kind in this minute.
+func (r *recorder) first(dial string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := time.Now(); now.Sub(r.minute) > refusedEvery {
+		r.minute = now
+		clear(r.refused)
+	}
+	if _, known := r.refused[dial]; !known && len(r.refused) >= refusedMost {
+		return false
+	}
+	r.refused[dial]++
+	return r.refused[dial] == 1
 }

@@ -44,6 +44,8 @@ func (r *recent) list() []string {
 const (
 	slowerBy   = 4
 	slowerThan = 250 * time.Millisecond
+
+	slowerTimes = 3
 )
 
 // compareTimeout bounds one read of a comparison.
@@ -51,23 +53,34 @@ const compareTimeout = 10 * time.Second
 
 // compare reads what was read lately on the present plugin and on the candidate. Another answer refuses the candidate; what
 // the present plugin cannot read says nothing about the candidate.
+//
+// A candidate is slower only when it is so three times: a machine under load has slow moments.
 func (m *member) compare(ctx context.Context, c *store.Candidate) (same int, err error) {
+	for range slowerTimes {
+		var was, is time.Duration
+		if same, was, is, err = m.compareOnce(ctx, c); err != nil || is <= slowerBy*was || is <= was+slowerThan {
+			return same, err
+		}
+		err = sdk.Errorf(sdk.FailedPrecondition, "store %s: the candidate is slower: a read takes %v, with the present plugin %v", m.name,
+			is.Round(time.Millisecond), was.Round(time.Millisecond))
+	}
+	return same, err
+}
+
+// compareOnce gives how many names read the same, and the medians of what that took.
+func (m *member) compareOnce(ctx context.Context, c *store.Candidate) (same int, was, is time.Duration, err error) {
 	var now, next []time.Duration
 	for _, name := range m.recent.list() {
 		was, is, err := m.compareOne(ctx, c, name)
 		if err != nil {
-			return same, err
+			return same, 0, 0, err
 		}
 		if was > 0 {
 			same++
 			now, next = append(now, was), append(next, is)
 		}
 	}
-	if was, is := median(now), median(next); is > slowerBy*was && is > was+slowerThan {
-		return same, sdk.Errorf(sdk.FailedPrecondition, "store %s: the candidate is slower: a read takes %v, with the present plugin %v", m.name,
-			is.Round(time.Millisecond), was.Round(time.Millisecond))
-	}
-	return same, nil
+	return same, median(now), median(next), nil
 }
 
 // compareOne gives how long the present plugin and the candidate took to read a name, or zero where the present plugin

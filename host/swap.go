@@ -264,15 +264,28 @@ func (c *change) compare(ctx context.Context) error {
 
 // discard ends a candidate that was refused.
 func (c *change) discard() {
+	var closed []<-chan struct{}
 	for _, p := range c.prepared {
-		p.Discard()
+		closed = append(closed, p.Discard())
 	}
 	for _, r := range c.news {
 		c.host.spawn(func(ctx context.Context) {
+			awaitAll(ctx, closed)
 			ctx, cancel := context.WithTimeout(ctx, stopBound)
 			defer cancel()
 			_ = r.process.Stop(ctx)
 		})
+	}
+}
+
+// awaitAll waits until every channel is closed, or ctx has ended.
+func awaitAll(ctx context.Context, all []<-chan struct{}) {
+	for _, c := range all {
+		select {
+		case <-c:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

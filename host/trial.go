@@ -227,12 +227,9 @@ func (t *trial) leave() {
 // stopIdle stops, once the openings are closed, every plugin that serves no store any more.
 func (h *Host) stopIdle(retired []<-chan struct{}) {
 	h.spawn(func(ctx context.Context) {
-		for _, done := range retired {
-			select {
-			case <-done:
-			case <-ctx.Done():
-				return
-			}
+		awaitAll(ctx, retired)
+		if ctx.Err() != nil {
+			return // the host is closing, and stops them all
 		}
 		for _, r := range h.fleet.idle(h.stores()) {
 			if err := r.process.Stop(ctx); err != nil && ctx.Err() == nil {

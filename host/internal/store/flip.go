@@ -84,11 +84,12 @@ func (c *Candidate) Get(ctx context.Context, r sdk.GetRequest) (sdk.Secret, erro
 	return c.o.handle.Get(ctx, r)
 }
 
-// Discard closes the candidate; the store stays as it is.
-func (c *Candidate) Discard() {
-	if c.o != nil {
-		c.store.table.retire(c.store, unused(c.o))
+// Discard closes the candidate, and the channel once that is done; the store stays as it is.
+func (c *Candidate) Discard() <-chan struct{} {
+	if c.o == nil {
+		return (&Former{}).Retire()
 	}
+	return (&Former{store: c.store, old: unused(c.o), open: true}).Retire()
 }
 
 // Flip has the candidate serve from now on. Calls that run finish where they began. The former opening stays open until it

@@ -77,6 +77,7 @@ type change struct {
 	host     *Host
 	tell     func(step, format string, args ...any)
 	binary   plugin.Binary
+	digest   string // of its bytes
 	members  []*member
 	news     map[plugin.Cell]*running
 	prepared map[*member]*store.Candidate
@@ -111,10 +112,23 @@ func (c *change) prepare(ctx context.Context) error {
 	if err := c.start(ctx); err != nil {
 		return err
 	}
+	if err := c.needed(); err != nil {
+		return err
+	}
 	if err := c.open(ctx); err != nil {
 		return err
 	}
 	return c.compare(ctx)
+}
+
+// needed refuses a swap to what serves all the stores already.
+func (c *change) needed() error {
+	for _, m := range c.members {
+		if _, running := m.plugin.Load().process.Identity(); running != c.digest {
+			return nil
+		}
+	}
+	return sdk.Errorf(sdk.FailedPrecondition, "these bytes serve %s already; there is nothing to swap", strings.Join(namesOf(c.members), ", "))
 }
 
 // choose finds the stores and the binary.
@@ -186,12 +200,8 @@ func (c *change) verify(ctx context.Context) error {
 		listed = "as the lock file says"
 	}
 	c.tell("verify", "%s %s, %s, %s", strings.TrimSpace(c.Plugin+" "+c.binary.Version), v.Image.Digest(), listed, signed)
-	for _, m := range c.members {
-		if _, running := m.plugin.Load().process.Identity(); running != v.Image.Digest().String() {
-			return nil
-		}
-	}
-	return sdk.Errorf(sdk.FailedPrecondition, "these bytes serve %s already; there is nothing to swap", strings.Join(namesOf(c.members), ", "))
+	c.digest = v.Image.Digest().String()
+	return nil
 }
 
 // start starts the candidate, a process for each cell of the stores.

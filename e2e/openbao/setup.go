@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -67,6 +68,16 @@ func (s *Server) MountKV(t testing.TB, path string, version int) {
 	t.Helper()
 	v := map[int]string{1: "1", 2: "2"}[version]
 	s.Write(t, "sys/mounts/"+path, map[string]any{"type": "kv", "options": map[string]string{"version": v}})
+	for version == 2 { // a new engine of version 2 refuses everything for a moment
+		_, err := s.Client().Logical().ReadWithContext(t.Context(), path+"/config")
+		if err == nil {
+			return
+		}
+		if t.Context().Err() != nil || !strings.Contains(err.Error(), "Upgrading from non-versioned") {
+			t.Fatalf("mount %s: %v", path, err)
+		}
+		runtime.Gosched()
+	}
 }
 
 // Transit mounts a transit engine with one key at a fresh path.

@@ -266,7 +266,10 @@ sources: {file: [.]}
 				c.visible(t, 0)
 				pid := r.Process.Pid
 				if victim != "keyway" {
-					pid = children(t, pid)[victim]
+					r.await(t, "the plugin is there by its name", func() bool {
+						pid = children(t, r.Process.Pid)[victim]
+						return pid > 0
+					})
 				}
 				end(t, pid, s)
 				release() // the write may be tried again

@@ -147,7 +147,11 @@ func (p *Process) widen(ctx context.Context, want need) error {
 		p.mu.Lock()
 		changed := p.changed
 		p.mu.Unlock()
-		if g := p.now.Load(); g != nil && !g.lost() && g.need.covers(want) {
+		g, err := p.Current(ctx)
+		if err != nil {
+			return err
+		}
+		if g.need.covers(want) {
 			return nil
 		}
 		w := wider{want, make(chan error, 1)}

@@ -54,7 +54,7 @@ func TestStopIsBounded(t *testing.T) {
 		p          patience
 		want       string
 	}{
-		{"ignores its lifeline", "deaf-lifeline", false, context.Background(), short, "exit status 2"}, // SIGTERM, of a process that may not signal itself,
+		{"ignores its lifeline", "deaf-lifeline", false, context.Background(), patience{50 * time.Millisecond, time.Minute}, "exit status 2"}, // SIGTERM, of a process that may not signal itself,
 		{"ignores SIGTERM too", "stubborn", false, context.Background(), short, "signal: killed"},
 		{"is frozen", "", true, context.Background(), short, "signal: killed"},
 		{"has no time left", "stubborn", false, ended, patience{time.Hour, time.Hour}, "signal: killed"},

@@ -248,7 +248,7 @@ func (s *server) Get(ctx context.Context, r *pb.GetRequest) (*pb.GetResponse, er
 		<-time.After(500 * time.Millisecond)
 		return &pb.GetResponse{Secret: &pb.Secret{Value: []byte("v"), Version: "1"}}, nil
 	}
-	if r.Name != "value" {
+	if r.Name != "value" && os.Getenv(r.Name) == "" { // or a variable's name
 		return nil, status.Error(codes.NotFound, "no such secret")
 	}
 	return &pb.GetResponse{Secret: &pb.Secret{Value: []byte("v"), Version: "1"}}, nil

@@ -12,6 +12,9 @@ import (
 // reauthEvery is how often a refused login makes a store resolve its credentials anew.
 const reauthEvery = time.Minute
 
+// goneTimeout bounds the wait for the end of a process whose connection broke.
+const goneTimeout = 10 * time.Second
+
 // call is one operation on a store. safe says that it may run twice: it is repeated once when the plugin's process died
 // under it.
 type call struct {
@@ -119,9 +122,10 @@ func (s *Store) permit(can sdk.Capabilities, c call) error {
 	return nil
 }
 
-// waitGone waits a moment for the end of a process whose connection broke, so that the next try meets its successor.
+// waitGone waits for the end of a process whose connection broke, so that the next try meets its successor. On a machine under
+// load the system takes its time to tell of that end; one that answers "unavailable" and lives must not hold its callers for ever.
 func waitGone(ctx context.Context, s Session) bool {
-	t := time.NewTimer(250 * time.Millisecond)
+	t := time.NewTimer(goneTimeout)
 	defer t.Stop()
 	select {
 	case <-s.Done():

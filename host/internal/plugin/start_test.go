@@ -24,8 +24,8 @@ func TestBadStartIsOneClearError(t *testing.T) {
 		{"crash", ErrEnded, []string{"exit status 2", "panic: no licence file"}},
 		{"log-crash", ErrEnded, []string{"exit status 7", "error: cannot load roots path=/etc/roots"}},
 		{"describe-crash", ErrEnded, []string{"panic: nil manifest"}},
-		{"hang", ErrSlow, []string{"400ms"}},
-		{"mute", ErrSlow, []string{"400ms"}},
+		{"hang", ErrSlow, []string{"4s"}},
+		{"mute", ErrSlow, []string{"4s"}},
 		{"babble", ErrSlow, []string{"y | y"}},
 		{"contract2", ErrContract, []string{"version 2", "version 1"}},
 		{"core2", ErrContract, []string{"version 2", "1"}},
@@ -44,7 +44,7 @@ func TestBadStartIsOneClearError(t *testing.T) {
 				f.opts.Sandbox = "off" // in the sandbox it could not even try
 			}
 			if errors.Is(c.want, ErrSlow) {
-				f.opts.StartTimeout = 400 * time.Millisecond
+				f.opts.StartTimeout = 4 * time.Second // it prints before that
 			}
 			g, err := startOne(t.Context(), t, f.Catalog, f.binary())
 			if g != nil {

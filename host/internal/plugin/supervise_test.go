@@ -68,18 +68,6 @@ func TestACrashIsReplacedAtOnce(t *testing.T) {
 	}
 }
 
-func TestAfterGivesTheSameGenerationWhileItLives(t *testing.T) {
-	f := newFixture(t, "")
-	p := f.supervise()
-	g, err := p.Current(t.Context())
-	if err != nil {
-		t.Fatalf("Current: %v", err)
-	}
-	if same, err := p.After(t.Context(), g); same != g || err != nil {
-		t.Errorf("After = %p, %v, want %p", same, err, g)
-	}
-}
-
 func TestConcurrentCallersSurviveCrashes(t *testing.T) {
 	f := newFixture(t, "")
 	p := f.supervise()
@@ -230,18 +218,12 @@ func TestStopWithoutTimeKills(t *testing.T) {
 	}
 }
 
-// afterwards is the time between a call that fails with its connection and that being noticed, at most.
-const afterwards = 50 * time.Millisecond
-
-// After is Current for a caller whose call on a generation failed in transport: when that generation has ended, as it
-// mostly has, the answer is its successor, and else the same one again.
+// After waits for the end of a generation on which a call failed in transport, and gives its successor.
 func (p *Process) After(ctx context.Context, failed *Generation) (*Generation, error) {
-	t := time.NewTimer(afterwards)
-	defer t.Stop()
 	select {
 	case <-failed.gone:
-	case <-t.C:
+		return p.Current(ctx)
 	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
-	return p.Current(ctx)
 }

@@ -26,6 +26,7 @@ const (
 // Host is an open configuration. All methods are safe for concurrent use.
 type Host struct {
 	cfg          *config.Config
+	current      atomic.Pointer[config.Config] // cfg with the settings and versions of the last reload
 	log          *slog.Logger
 	sources      *source.Sources
 	sourcePolicy cache.Policy
@@ -75,6 +76,7 @@ func Open(ctx context.Context, cfg *config.Config, opts ...Option) (*Host, error
 		return nil, err
 	}
 	h := &Host{cfg: cfg, log: o.logger, hosted: map[string]bool{}}
+	h.current.Store(cfg)
 	for _, n := range cfg.References.HostedNames {
 		h.hosted[n] = true
 	}

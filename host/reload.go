@@ -11,9 +11,19 @@ import (
 	"github.com/keyway-dev/keyway/sdk"
 )
 
-// reload changes over to another configuration: stores whose settings changed open anew beside their old opening, and
-// plugins for which the lock file or a version range says another version are swapped, as Swap does. Everything is checked
-// first, and nothing changes when something is wrong. What only a restart can change is refused, all of it in one report.
+// Reload changes over to another configuration and lock file: stores whose settings changed open anew, and plugins for which
+// the lock file or a version range says another version are swapped, as Swap does. The problems of a configuration that is
+// wrong, or that only a restart can apply, come as one *config.Error, and nothing has changed. Aborted means that a swap is
+// running. Settings go first, all of them or none; then one swap after the other, and the errors are those of Swap: what came
+// before a swap that is refused stays, as progress was told, which may be nil.
+func (h *Host) Reload(ctx context.Context, cfg *config.Config, progress func(SwapStep)) error {
+	if !h.swaps.mu.TryLock() {
+		return sdk.Errorf(sdk.Aborted, "reload: a swap is running; wait for it")
+	}
+	defer h.swaps.mu.Unlock()
+	return h.administer(ctx, "reload", "", cfg.File, func(ctx context.Context) error { return h.reload(ctx, cfg, steps(progress)) })
+}
+
 func (h *Host) reload(ctx context.Context, cfg *config.Config, tell func(step, format string, args ...any)) error {
 	if err := cfg.Check(); err != nil {
 		return err
@@ -35,6 +45,7 @@ func (h *Host) reload(ctx context.Context, cfg *config.Config, tell func(step, f
 	if err := h.changeSettings(ctx, cfg, tell); err != nil {
 		return err
 	}
+	h.current.Store(cfg)
 	for _, s := range wanted {
 		if err := h.swap(ctx, s, tell); err != nil {
 			return err
@@ -119,7 +130,11 @@ func (h *Host) wantedSwaps(cfg *config.Config) ([]Swap, error) {
 // still serve, and so do those before it.
 func (h *Host) changeSettings(ctx context.Context, cfg *config.Config, tell func(step, format string, args ...any)) error {
 	var changed []*member
-	undo := map[*member]config.Store{}
+	type former struct {
+		config config.Store
+		tree   map[string]any
+	}
+	undo := map[*member]former{}
 	members := h.stores()
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		m, next := members[name], cfg.Stores[name]
@@ -128,12 +143,12 @@ func (h *Host) changeSettings(ctx context.Context, cfg *config.Config, tell func
 			m.configure(next, nil)
 			continue
 		}
-		undo[m] = now
+		undo[m] = former{now, m.settingsTree()}
 		changed = append(changed, m)
 		m.configure(next, cfg.AbsPaths(name, m.plugin.Load().manifest))
 		if err := m.store.Reopen(ctx); err != nil {
 			for _, m := range changed {
-				m.configure(undo[m], h.cfg.AbsPaths(m.name, m.plugin.Load().manifest))
+				m.configure(undo[m].config, undo[m].tree)
 				if again := m.store.Reopen(ctx); again != nil {
 					h.log.Warn("the store did not open with its former settings at once", "store", m.name, "error", again)
 				}

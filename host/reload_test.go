@@ -157,7 +157,22 @@ func TestAReloadOpensAStoreWithItsNewSettings(t *testing.T) {
 	if err := b.Reload(t.Context(), cfg, nil); err != nil {
 		t.Fatal(err)
 	}
-	if v, err := b.prod.Get(t.Context(), "a", ""); err != nil || v.Text() != "elsewhere" {
-		t.Errorf("after the reload: %v, want the value of the new place", err)
+	elsewhere := func() {
+		t.Helper()
+		if v, err := b.prod.Get(t.Context(), "a", ""); err != nil || v.Text() != "elsewhere" {
+			t.Errorf("after the reload: %v, want the value of the new place", err)
+		}
 	}
+	elsewhere()
+	third := b.config(t, "")
+	st = third.Stores["prod"]
+	st.Settings = map[string]any{"address": "ftp://" + other.Address(), "token": "secret://env/TOKEN"}
+	third.Stores["prod"] = st
+	if err := b.Reload(t.Context(), third, nil); err == nil {
+		t.Error("settings that the plugin refuses were taken")
+	}
+	if err := b.Reload(t.Context(), cfg, nil); err != nil {
+		t.Errorf("the settings that serve: %v, want no change", err)
+	}
+	elsewhere()
 }

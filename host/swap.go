@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -223,7 +222,7 @@ func (c *change) start(ctx context.Context) error {
 	var problems []config.Problem
 	for _, m := range c.members {
 		next := c.news[cellOf(m.name, m.cfg)]
-		problems = append(problems, c.host.cfg.CheckSettings(m.name, next.manifest)...)
+		problems = append(problems, c.host.current.Load().CheckSettings(m.name, next.manifest)...)
 	}
 	return config.NewError(problems...)
 }
@@ -371,51 +370,4 @@ func (h *Host) end(provider string) {
 	case <-t.done:
 	case <-h.ctx.Done():
 	}
-}
-
-// Rollback undoes the last swap of a provider. While that is watched, the former plugin is warm and its stores go back at
-// once; later it is a swap to the version that ran before. NotFound when nothing was swapped since the host was opened; the
-// other errors are those of Swap.
-func (h *Host) Rollback(ctx context.Context, provider string, progress func(SwapStep)) error {
-	if !h.swaps.mu.TryLock() {
-		return sdk.Errorf(sdk.Aborted, "roll back %s: a swap is running; wait for it", provider)
-	}
-	defer h.swaps.mu.Unlock()
-	return h.administer(ctx, "rollback", provider, "", func(ctx context.Context) error { return h.rollback(ctx, provider, steps(progress)) })
-}
-
-func (h *Host) rollback(ctx context.Context, provider string, tell func(step, format string, args ...any)) error {
-	t := h.swaps.trials[provider]
-	if t == nil {
-		return sdk.Errorf(sdk.NotFound, "roll back %s: nothing was swapped since the host started", provider)
-	}
-	delete(h.swaps.trials, provider)
-	select {
-	case t.verdict <- byOperator:
-		select {
-		case <-t.done:
-		case <-ctx.Done():
-			return sdk.Errorf(sdk.CodeOf(ctx.Err()), "roll back %s: it goes on: %w", provider, ctx.Err())
-		}
-		if t.undone.Load() && t.reason == byOperator {
-			tell("rollback", "%s -> %s", strings.Join(namesOf(slices.Collect(maps.Keys(t.members))), ", "), t.from)
-			tell("done", "%s runs %s", provider, t.from)
-			return nil
-		}
-	case <-t.done:
-	}
-	if t.undone.Load() {
-		return sdk.Errorf(sdk.FailedPrecondition, "roll back %s: it was rolled back already: %s", provider, t.reason)
-	}
-	back := Swap{Plugin: provider, Version: t.from, Stores: t.swap.Stores, Ephemeral: t.swap.Ephemeral, Watch: -1}
-	return h.swap(ctx, back, tell)
-}
-
-// Reload changes over to another configuration and lock file.
-func (h *Host) Reload(ctx context.Context, cfg *config.Config, progress func(SwapStep)) error {
-	if !h.swaps.mu.TryLock() {
-		return sdk.Errorf(sdk.Aborted, "reload: a swap is running; wait for it")
-	}
-	defer h.swaps.mu.Unlock()
-	return h.administer(ctx, "reload", "", cfg.File, func(ctx context.Context) error { return h.reload(ctx, cfg, steps(progress)) })
 }

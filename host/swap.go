@@ -76,7 +76,8 @@ type change struct {
 	host     *Host
 	tell     func(step, format string, args ...any)
 	binary   plugin.Binary
-	digest   string // of its bytes
+	digest   string           // of its bytes
+	verified *plugin.Verified // held until its processes hold it, so that it is read once
 	members  []*member
 	news     map[plugin.Cell]*running
 	prepared map[*member]*store.Candidate
@@ -84,6 +85,7 @@ type change struct {
 
 func (h *Host) swap(ctx context.Context, s Swap, tell func(step, format string, args ...any)) error {
 	c := &change{Swap: s, host: h, tell: tell, news: map[plugin.Cell]*running{}, prepared: map[*member]*store.Candidate{}}
+	defer c.release()
 	err := c.prepare(ctx)
 	if err == nil && !s.DryRun {
 		err = c.lock()
@@ -98,6 +100,13 @@ func (h *Host) swap(ctx context.Context, s Swap, tell func(step, format string, 
 	}
 	c.flip()
 	return nil
+}
+
+// release lets go of the candidate's bytes, which its processes hold by now.
+func (c *change) release() {
+	if c.verified != nil {
+		c.verified.Close()
+	}
 }
 
 // prepare does everything that can be refused.
@@ -189,7 +198,7 @@ func (c *change) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer v.Close()
+	c.verified = v
 	signed := "not signed"
 	if v.Signer != "" {
 		signed = "signed by " + v.Signer

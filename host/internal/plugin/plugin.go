@@ -7,6 +7,7 @@ package plugin
 
 import (
 	"errors"
+	"github.com/keyway-dev/keyway/host/internal/plugin/image"
 	"log/slog"
 	"time"
 
@@ -115,6 +116,7 @@ type Catalog struct {
 	opts    Options
 	stop    patience
 	probing probing
+	images  *image.Pool // of its processes
 }
 
 // patience is how long a stop waits between its steps: for the plugin to close its stores after its lifeline ended (the
@@ -136,7 +138,7 @@ func NewCatalog(opts Options) *Catalog {
 		opts.StartTimeout = defaultStartTimeout
 	}
 	opts.Env = append([]string(nil), opts.Env...)
-	return &Catalog{opts: opts, probing: defaultProbing, stop: patience{lifeline: 2500 * time.Millisecond, terminate: 500 * time.Millisecond}}
+	return &Catalog{images: new(image.Pool), opts: opts, probing: defaultProbing, stop: patience{lifeline: 2500 * time.Millisecond, terminate: 500 * time.Millisecond}}
 }
 
 // fault makes the error of one operation on one binary.

@@ -65,7 +65,7 @@ func (c *Catalog) openImage(ctx context.Context, b Binary) (*image.Image, error)
 	if c.opts.RunDir != "" {
 		dirs = []string{c.opts.RunDir, os.TempDir()}
 	}
-	img, err := image.Open(ctx, b.Path, image.Options{CopyDirs: dirs})
+	img, err := c.images.Open(ctx, b.Path, image.Options{CopyDirs: dirs})
 	switch {
 	case err == nil:
 		return img, nil

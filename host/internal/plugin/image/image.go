@@ -39,15 +39,16 @@ type Options struct {
 // Image is an opened program. Its bytes do not change while it is open; processes that run it do not need it to stay open.
 // It is safe for concurrent use, but for Close.
 type Image struct {
-	source string
-	path   string   // where the system executes by path
-	file   *os.File // open for reading; nil where the system executes by path
-	bytes  *os.File // the same file, or the private copy
-	kind   Kind
-	size   int64
-	digest Digest
-	script string
-	remove func() error
+	source  string
+	path    string   // where the system executes by path
+	file    *os.File // open for reading; nil where the system executes by path
+	bytes   *os.File // the same file, or the private copy
+	kind    Kind
+	size    int64
+	digest  Digest
+	script  string
+	remove  func() error
+	release func() error // of a shared one, in place of closing it
 }
 
 // Open opens the program at path: it brings its bytes to where they cannot change, and only then hashes them. The file must
@@ -95,6 +96,9 @@ func (i *Image) Script() (interpreter string, ok bool) { return i.script, i.scri
 
 // Close lets go of the image. Processes that were started from it run on.
 func (i *Image) Close() error {
+	if i.release != nil {
+		return i.release()
+	}
 	err := i.bytes.Close()
 	if i.remove != nil {
 		err = errors.Join(err, i.remove())

@@ -12,8 +12,8 @@ import (
 )
 
 // WithAudit records in sink every call of a secret manager, every change, and what happens to plugins; reads of this
-// process are told once a minute for each reference. Without it the file that the configuration names is written, if it
-// names one. The sink is the caller's to close, after the host.
+// process are told once a minute for each reference, or each by itself where [audit.WithOrigin] says who asks. Without it
+// the file that the configuration names is written, if it names one. The sink is the caller's to close, after the host.
 func WithAudit(sink audit.Sink) Option { return func(o *options) { o.audit = sink } }
 
 // recorder writes the audit of a host. A nil one records nothing.
@@ -22,9 +22,9 @@ type recorder struct {
 	reads *audit.Reads
 	file  *audit.File // the host's own; nil where the embedder gave a sink
 
-	mu      sync.Mutex
-	minute  time.Time        // when refused was begun
-	refused map[string]int64 // dials refused since, by provider and endpoint
+	mu     sync.Mutex
+	minute time.Time        // when dials was begun
+	dials  map[string]int64 // refused since, by provider and endpoint
 }
 
 func (h *Host) newRecorder(sink audit.Sink) (*recorder, error) {
@@ -40,7 +40,7 @@ func (h *Host) newRecorder(sink audit.Sink) (*recorder, error) {
 		return nil, nil
 	}
 	l := audit.NewLog(sink, audit.LogOptions{Host: h.cfg.HostName(), OnFailure: audit.OnFailure(h.cfg.Audit.OnFailure)})
-	return &recorder{log: l, reads: audit.NewReads(context.Background(), l), file: own, refused: map[string]int64{}}, nil
+	return &recorder{log: l, reads: audit.NewReads(context.Background(), l), file: own, dials: map[string]int64{}}, nil
 }
 
 func (r *recorder) close(ctx context.Context) error {
@@ -76,6 +76,55 @@ func count(reads []*audit.Counter, v *Value) {
 	}
 }
 
+// read tells a read: by itself where it is known who asked, else in the sum of the minute. begun is when it was asked for;
+// zero: the cache answered at once.
+func (r *recorder) read(ctx context.Context, b *binding, v *Value, err error, begun time.Time) {
+	if r == nil {
+		return
+	}
+	if _, known := audit.OriginOf(ctx); !known {
+		count(b.reads, v)
+		return
+	}
+	line := audit.Line{Event: audit.Request, Op: "get", Code: sdk.CodeOf(err).String(), Source: audit.Cache}
+	switch {
+	case v == nil:
+		line.Source = ""
+	case v.Stale:
+		line.Source = audit.Stale
+	case !begun.IsZero() && !v.ReadAt.Before(begun):
+		line.Source = audit.Backend
+	}
+	if !begun.IsZero() {
+		line.TookUS = time.Since(begun).Microseconds()
+	}
+	for _, p := range b.parts {
+		if p.reading != nil {
+			line.Store, line.Name, line.Version = p.reading.ref.Store, p.reading.ref.Name, p.reading.ref.Version
+			r.log.Record(ctx, line.By(ctx))
+		}
+	}
+}
+
+// refused tells a read of what is no reference, or of a store that there is not, where it is known who asked.
+func (r *recorder) refused(ctx context.Context, err error) {
+	if r == nil {
+		return
+	}
+	if _, known := audit.OriginOf(ctx); known {
+		line := audit.Line{Event: audit.Request, Op: "get", Code: sdk.CodeOf(err).String(), Detail: err.Error()}
+		r.log.Record(ctx, line.By(ctx))
+	}
+}
+
+// Record tells the audit, if there is one, what only an API over this host knows: a request that the host does not see. Who
+// asked is the context's ([audit.WithOrigin]) where that says so. Reads and changes are told by the host.
+func (h *Host) Record(ctx context.Context, line audit.Line) {
+	if h.audit != nil {
+		h.audit.log.Record(ctx, line.By(ctx))
+	}
+}
+
 // call records a call of the secret manager.
 func (r *recorder) call(m *member, o store.Observation) {
 	if r == nil {
@@ -95,7 +144,7 @@ func (s *Store) change(ctx context.Context, op, name string, f func(context.Cont
 	}
 	line := audit.Line{Actor: audit.Actor{Kind: audit.Embedded}, Op: op, Store: s.m.name, Provider: s.m.cfg.Provider, Name: name}
 	line.PluginVersion, line.PluginDigest = pluginOf(s.m)
-	return s.h.audit.log.Change(ctx, line, func(ctx context.Context, l *audit.Line) (err error) {
+	return s.h.audit.log.Change(ctx, line.By(ctx), func(ctx context.Context, l *audit.Line) (err error) {
 		l.Version, err = f(ctx)
 		return err
 	})
@@ -107,7 +156,7 @@ func (h *Host) administer(ctx context.Context, op, provider, detail string, f fu
 		return f(ctx)
 	}
 	line := audit.Line{Actor: audit.Actor{Kind: audit.Embedded}, Op: op, Provider: provider, Detail: detail}
-	return h.audit.log.Change(ctx, line, func(ctx context.Context, _ *audit.Line) error { return f(ctx) })
+	return h.audit.log.Change(ctx, line.By(ctx), func(ctx context.Context, _ *audit.Line) error { return f(ctx) })
 }
 
 // pluginOf gives version and digest of what serves a store.
@@ -154,11 +203,11 @@ func (r *recorder) first(dial string) bool {
 	defer r.mu.Unlock()
 	if now := time.Now(); now.Sub(r.minute) > refusedEvery {
 		r.minute = now
-		clear(r.refused)
+		clear(r.dials)
 	}
-	if _, known := r.refused[dial]; !known && len(r.refused) >= refusedMost {
+	if _, known := r.dials[dial]; !known && len(r.dials) >= refusedMost {
 		return false
 	}
-	r.refused[dial]++
-	return r.refused[dial] == 1
+	r.dials[dial]++
+	return r.dials[dial] == 1
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -84,6 +85,49 @@ func TestTheAuditTellsCallsChangesReadsAndPluginsAndNoValue(t *testing.T) {
 	}
 	if text := sink.text(t); strings.Contains(text, "canary-value") || strings.Contains(text, "value of a") || strings.Contains(text, candidates.Token) {
 		t.Error("the audit holds a value")
+	}
+}
+
+func TestAnEmbedderSaysWhoAsks(t *testing.T) {
+	sink := &lines{}
+	b := openBank(t, "", host.WithAudit(sink))
+	alice := audit.Origin{Actor: audit.Actor{Kind: audit.Embedded, Who: "alice"}, RequestID: "r7", TraceID: "t9"}
+	ctx := audit.WithOrigin(t.Context(), alice)
+	if _, err := b.Resolve(ctx, "secret://prod/a"); err != nil {
+		t.Fatal(err)
+	}
+	for _, bad := range []string{"secret://nowhere/a", "no reference"} {
+		if _, err := b.Resolve(ctx, bad); err == nil {
+			t.Fatalf("Resolve(%q) gave a value", bad)
+		}
+	}
+	b.ResolveEach(ctx, "secret://prod/a", "secret://prod/none")
+	if _, err := b.prod.Put(ctx, sdk.PutRequest{Name: "new", Value: sdk.SensitiveString("canary-value")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Rollback(ctx, "bank", nil); sdk.CodeOf(err) != sdk.NotFound {
+		t.Fatalf("Rollback: %v, want not found", err)
+	}
+	if err := b.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, l := range sink.all {
+		if l.Event != audit.Request && l.Event != audit.Change {
+			if l.Event == audit.Read {
+				t.Errorf("a read by alice is in the sum: %+v", l)
+			}
+			continue
+		}
+		got = append(got, strings.TrimSpace(l.Op+" "+l.Name+": "+l.Code+" "+string(l.Source)))
+		if l.Actor != alice.Actor || l.RequestID != "r7" || l.TraceID != "t9" {
+			t.Errorf("%s %s is told as by %+v in %q, want alice's", l.Op, l.Name, l.Actor, l.RequestID)
+		}
+	}
+	want := []string{"get a: ok backend", "get : not found", "get : invalid argument", "get a: ok cache", "get none: not found",
+		"put new:", "put new: ok", "rollback :", "rollback : not found"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the audit has %q, want %q", got, want)
 	}
 }
 

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // Resolve gives the value that a reference, or a text with references inside, names: from the cache while it is fresh.
@@ -11,18 +12,18 @@ import (
 func (h *Host) Resolve(ctx context.Context, ref string) (*Value, error) {
 	if b, ok := h.bindings.Load(ref); ok {
 		if v, err, ok := b.fresh(); ok {
-			if b.reads != nil {
-				count(b.reads, v)
-			}
+			h.audit.read(ctx, b, v, err, time.Time{})
 			return v, err
 		}
 	}
+	begun := time.Now()
 	b, err := h.bind(ref)
 	if err != nil {
+		h.audit.refused(ctx, err)
 		return nil, err
 	}
 	v, err := b.get(ctx)
-	count(b.reads, v)
+	h.audit.read(ctx, b, v, err, begun)
 	return v, err
 }
 
@@ -58,6 +59,7 @@ func (h *Host) ResolveEach(ctx context.Context, references ...string) []Resolved
 		binding *binding
 		err     error
 	}
+	begun := time.Now()
 	asked := make(map[string]bound, len(references))
 	bindings := make(map[string]*binding, len(references))
 	for _, text := range references {
@@ -72,10 +74,12 @@ func (h *Host) ResolveEach(ctx context.Context, references ...string) []Resolved
 	for i, text := range references {
 		a := asked[text]
 		out[i] = Resolved{Reference: text, Err: a.err}
-		if a.err == nil {
-			out[i].Value, out[i].Err = answers.of(ctx, a.binding)
-			count(a.binding.reads, out[i].Value)
+		if a.err != nil {
+			h.audit.refused(ctx, a.err)
+			continue
 		}
+		out[i].Value, out[i].Err = answers.of(ctx, a.binding)
+		h.audit.read(ctx, a.binding, out[i].Value, out[i].Err, begun)
 	}
 	return out
 }

@@ -3,7 +3,7 @@
 //
 // A [Sink] takes lines: [File] appends them to a file that it rotates, [Discard] drops them, and an embedding gateway may
 // give its own. The host writes through a [Log], which numbers the lines, keeps the rule for changes that cannot be
-// recorded, and counts what was lost. [Reads] sums the reads of a process that embeds the host.
+// recorded, and counts what was lost. [WithOrigin] says who asks; [Reads] sums the reads of which nobody said it.
 package audit
 
 import (
@@ -51,7 +51,7 @@ type Event string
 const (
 	Request Event = "request" // somebody asked over a socket or the command line
 	Call    Event = "call"    // a secret manager was asked
-	Read    Event = "read"    // a gateway that embeds the host read, Count times
+	Read    Event = "read"    // a gateway that embeds the host read, Count times; nobody said for whom
 	Change  Event = "change"  // something is about to be changed (no code) or was (with its code)
 	Plugin  Event = "plugin"  // a plugin's process started, ended, was refused or was refused something
 )
@@ -73,7 +73,9 @@ type Kind string
 // The kinds.
 const (
 	Embedded Kind = "embedded" // the process that embeds the host
+	Command  Kind = "command"  // somebody's command line
 	Socket   Kind = "socket"   // the other end of a Unix socket, by the kernel's word
+	Network  Kind = "network"  // another connection; its address is all that is known
 	Itself   Kind = "host"     // the host on its own: a refresh, a rollback
 )
 

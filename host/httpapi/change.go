@@ -107,6 +107,7 @@ func (a *api) stream(change func(context.Context, func(host.SwapStep)) error) *h
 		r, w := humago.Unwrap(ctx)
 		s := &steps{w: w}
 		err := change(r.Context(), s.send)
+		visitOf(r.Context()).code = sdk.CodeOf(err)
 		if err != nil && !s.begun {
 			writeProblem(w, r, err)
 			return

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/keyway-dev/keyway/host/audit"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -26,16 +27,26 @@ const (
 // edge is what every request passes first: it has an id, its body is bounded in size and time, and whatever the answer is,
 // an error of it is a Problem.
 type edge struct {
-	mux *http.ServeMux
-	log *slog.Logger
+	mux    *http.ServeMux
+	log    *slog.Logger
+	record func(context.Context, audit.Line)
 }
 
-type requestIDKey struct{}
+// visit is one request on its way through.
+type visit struct {
+	id   string
+	code sdk.Code // of its problem
+	told bool     // the audit has its lines already
+}
 
-// requestID is the id of the request that ctx belongs to.
-func requestID(ctx context.Context) string {
-	id, _ := ctx.Value(requestIDKey{}).(string)
-	return id
+type visitKey struct{}
+
+// visitOf gives the request that ctx belongs to.
+func visitOf(ctx context.Context) *visit {
+	if v, ok := ctx.Value(visitKey{}).(*visit); ok {
+		return v
+	}
+	return &visit{}
 }
 
 func (e *edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
@@ -45,7 +56,8 @@ func (e *edge) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		id = rand.Text()
 	}
 	rw.Header().Set("X-Request-Id", id)
-	r = r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id))
+	ctx := context.WithValue(r.Context(), visitKey{}, &visit{id: id})
+	r = r.WithContext(audit.WithOrigin(ctx, originOf(r, id)))
 	w := &answer{ResponseWriter: rw}
 	defer e.finish(w, r, begin)
 	if err := readBody(w, r); err != nil {
@@ -138,11 +150,14 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// finish logs the request. A panic is logged by its kind, since its text may be anything, and ends the connection.
+// finish logs the request, and tells the audit of it where the host did not. A panic is logged by its kind, since its text may be anything, and ends the connection.
 func (e *edge) finish(w *answer, r *http.Request, begin time.Time) {
 	p := recover()
+	if v := visitOf(r.Context()); !v.told && strings.HasPrefix(r.URL.Path, "/v1/") {
+		e.record(r.Context(), requested(r, v.code, p, begin))
+	}
 	if p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic's value, as net/http compares it
-		e.log.Error("request panicked", "op", r.Method+" "+r.URL.Path, "request_id", requestID(r.Context()), "panic", fmt.Sprintf("%T", p),
+		e.log.Error("request panicked", "op", r.Method+" "+r.URL.Path, "request_id", visitOf(r.Context()).id, "panic", fmt.Sprintf("%T", p),
 			"stack", string(debug.Stack()))
 	}
 	if p != nil {
@@ -153,5 +168,5 @@ func (e *edge) finish(w *answer, r *http.Request, begin time.Time) {
 		level = slog.LevelInfo
 	}
 	e.log.Log(r.Context(), level, "request", "op", r.Method+" "+r.URL.Path, "status", w.status, "took", time.Since(begin),
-		"request_id", requestID(r.Context()))
+		"request_id", visitOf(r.Context()).id)
 }

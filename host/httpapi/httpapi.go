@@ -2,6 +2,8 @@
 // it as one http.Handler, with paths of its own (/v1/…, /livez, /readyz, /openapi.json), for any mux and any listener.
 //
 // It knows no users: who may connect is the listener's to decide. `keyway serve` listens on a Unix socket and asks the kernel.
+// Who asked for what is in the host's audit, by [Server] or [ConnContext], or by what a middleware says with
+// [audit.WithOrigin].
 // The host's own sources (environment, files, credentials, identity tokens) are not served at all: they are what the stores log
 // in with.
 package httpapi
@@ -55,7 +57,7 @@ func Handler(h *host.Host, o Options) http.Handler {
 		w.Header().Set("Content-Type", "application/openapi+json")
 		_, _ = w.Write(text)
 	})
-	return &edge{mux: mux, log: a.log}
+	return &edge{mux: mux, log: a.log, record: h.Record}
 }
 
 // documentConfig is huma's configuration. Nothing of it is shared with another API in the same program, and no page of it
@@ -82,11 +84,11 @@ const (
 	idleTimeout   = 2 * time.Minute
 )
 
-// Server gives a server for a handler with the bounds on headers and their time that a handler cannot set. A call may take as
-// long as it does: a swap takes minutes.
+// Server gives a server for a handler with the bounds on headers and their time that a handler cannot set, and with
+// [ConnContext]. A call may take as long as it does: a swap takes minutes.
 func Server(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{Handler: handler, MaxHeaderBytes: maxHeader - netHTTPSlop, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
+		ConnContext: ConnContext, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn)}
 }
 
 // netHTTPSlop is what net/http allows beyond MaxHeaderBytes.

@@ -57,15 +57,15 @@ stores:
 `
 
 // opened is a host over the example provider.
-func opened(t *testing.T, yaml string, logger *slog.Logger, b *example.Backend) *host.Host {
+func opened(t *testing.T, yaml string, logger *slog.Logger, b *example.Backend, more ...host.Option) *host.Host {
 	t.Helper()
 	cfg, err := config.Parse("keyway.yaml", []byte("version: 1\n"+yaml))
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn, stop := serve.Pipe(b.Plugin())
-	h, err := host.Open(t.Context(), cfg, host.WithProvider("example", conn), host.WithLogger(logger),
-		host.WithEnviron(func(n string) (string, bool) { return canary, n == "SECRET" }))
+	h, err := host.Open(t.Context(), cfg, append(more, host.WithProvider("example", conn), host.WithLogger(logger),
+		host.WithEnviron(func(n string) (string, bool) { return canary, n == "SECRET" }))...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func opened(t *testing.T, yaml string, logger *slog.Logger, b *example.Backend) 
 }
 
 // serving serves a host on a Unix socket. prepare, which may be nil, comes before the host is opened.
-func serving(t *testing.T, yaml string, prepare func(*httpapi.Options, *example.Backend)) served {
+func serving(t *testing.T, yaml string, prepare func(*httpapi.Options, *example.Backend), more ...host.Option) served {
 	t.Helper()
 	s := served{backend: example.NewBackend(), log: &journal{}}
 	logger := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -92,7 +92,7 @@ func serving(t *testing.T, yaml string, prepare func(*httpapi.Options, *example.
 			t.Error("a value is in the log")
 		}
 	})
-	server := httpapi.Server(httpapi.Handler(opened(t, yaml, logger, s.backend), o), logger)
+	server := httpapi.Server(httpapi.Handler(opened(t, yaml, logger, s.backend, more...), o), logger)
 	dir, err := os.MkdirTemp("", "kw-api") // short: a socket's path is bounded
 	if err != nil {
 		t.Fatal(err)

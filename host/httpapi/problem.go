@@ -123,7 +123,9 @@ func writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	if op == "" {
 		op = r.Method + " " + r.URL.Path
 	}
-	p := problem(err, op, r.PathValue("store"), requestID(r.Context()))
+	visit := visitOf(r.Context())
+	visit.code = sdk.CodeOf(err)
+	p := problem(err, op, r.PathValue("store"), visit.id)
 	h := w.Header()
 	h.Set("Content-Type", p.ContentType(""))
 	h.Set("Cache-Control", "no-store")
@@ -156,8 +158,9 @@ func asProblem(ctx huma.Context, _ string, v any) (any, error) {
 		}
 		p = refusal(foreign)
 	}
-	out := *p
-	out.RequestID, out.Op = requestID(ctx.Context()), ctx.Operation().Method+" "+ctx.Operation().Path
+	visit, out := visitOf(ctx.Context()), *p
+	visit.code = CodeOf(p.Code)
+	out.RequestID, out.Op = visit.id, ctx.Operation().Method+" "+ctx.Operation().Path
 	return &out, nil
 }
 

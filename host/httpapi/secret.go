@@ -16,6 +16,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/negotiation"
 
 	"github.com/keyway-dev/keyway/host"
+	"github.com/keyway-dev/keyway/host/audit"
 	"github.com/keyway-dev/keyway/host/refs"
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -93,9 +94,12 @@ func (a *api) getSecret(w http.ResponseWriter, r *http.Request) {
 	if err == nil {
 		err = permitted(ref)
 	}
+	visitOf(r.Context()).told = true
 	var v *host.Value
 	if err == nil {
 		v, err = a.host.Resolve(r.Context(), ref.String())
+	} else {
+		a.refused(r.Context(), ref, err)
 	}
 	if err != nil {
 		writeProblem(w, r, err)
@@ -191,6 +195,12 @@ func permitted(r refs.Ref) error {
 	return nil
 }
 
+// refused tells the audit of a read that was refused before the host could tell.
+func (a *api) refused(ctx context.Context, ref refs.Ref, err error) {
+	a.host.Record(ctx, audit.Line{Event: audit.Request, Op: "get", Store: ref.Store, Name: ref.Name, Version: ref.Version,
+		Code: sdk.CodeOf(err).String()})
+}
+
 func notServed(ref string) error {
 	return &statusError{http.StatusForbidden, sdk.Errorf(sdk.PermissionDenied, "%s: the host's own environment, files, credentials and tokens are not served; put the secret into a store", ref)}
 }
@@ -221,6 +231,7 @@ type resolveOutput struct {
 
 func (a *api) resolve(ctx context.Context, in *resolveInput) (*resolveOutput, error) {
 	out := &resolveOutput{CacheControl: "no-store", Body: Resolution{Items: make([]Item, len(in.Body.Refs))}}
+	visitOf(ctx).told = true
 	var problems []error
 	stores := make([]string, len(in.Body.Refs))
 	fail := func(i int, err error) {
@@ -237,6 +248,7 @@ func (a *api) resolve(ctx context.Context, in *resolveInput) (*resolveOutput, er
 			err = permitted(ref)
 		}
 		if err != nil {
+			a.refused(ctx, ref, err)
 			fail(i, err)
 			continue
 		}
@@ -249,6 +261,7 @@ func (a *api) resolve(ctx context.Context, in *resolveInput) (*resolveOutput, er
 		err := got.Err
 		if err == nil && refs.IsSource(got.Value.Store) { // os.environ/NAME that no store answers
 			err = notServed(got.Reference)
+			a.refused(ctx, refs.Ref{Store: got.Value.Store, Name: got.Value.Name}, err)
 		}
 		if err != nil {
 			fail(places[i], err)

@@ -15,6 +15,8 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+
+	"github.com/keyway-dev/keyway/host/audit"
 )
 
 // app is one run of the program.
@@ -41,8 +43,18 @@ func Main(version string, args []string) int {
 	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: isTerminal(os.Stdout), inTTY: isTerminal(os.Stdin)}
 	root := a.root()
 	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd, err := root.ExecuteContextC(audit.WithOrigin(ctx, audit.Origin{Actor: caller()}))
 	return a.finish(cmd.Name() == "run", err)
+}
+
+// caller is who runs this program, for the audit.
+func caller() audit.Actor {
+	a := audit.Actor{Kind: audit.Command, PID: os.Getpid()}
+	if uid := os.Getuid(); uid >= 0 { // -1 where users have no numbers
+		number := uint32(uid) //nolint:gosec // 32 bits where there are any
+		a.UID = &number
+	}
+	return a
 }
 
 // endings are the signals that end a command in good order. One that we were started to ignore (nohup) stays ignored.

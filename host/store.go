@@ -34,6 +34,10 @@ func (s *Store) Name() string { return s.m.name }
 // Can tells what the store can be used for. It may start the plugin.
 func (s *Store) Can(ctx context.Context) (sdk.Capabilities, error) { return s.m.store.Can(ctx) }
 
+// Reach tells which endpoints and files the store touches with its settings; nil where its provider does not tell. It may
+// start the plugin, and asks no backend.
+func (s *Store) Reach(ctx context.Context) (*sdk.Reach, error) { return s.m.store.Reach(ctx) }
+
 // Check logs in at the backend and tells as whom. It changes nothing.
 func (s *Store) Check(ctx context.Context) (sdk.Report, error) { return s.m.store.Check(ctx) }
 

@@ -344,6 +344,16 @@ func (s *Store) Can(ctx context.Context) (sdk.Capabilities, error) {
 	return h.Value().can & s.spec.Allow, nil
 }
 
+// Reach tells what the store's settings let it touch; nil where its provider does not tell. It asks no backend.
+func (s *Store) Reach(ctx context.Context) (*sdk.Reach, error) {
+	h, err := s.acquire(ctx)
+	if err != nil {
+		return nil, s.annotate(err)
+	}
+	defer h.Release()
+	return h.Value().handle.Reach(), nil
+}
+
 // Status is what an operator sees of a store.
 type Status struct {
 	Name       string

@@ -71,6 +71,7 @@ func (a *app) adviseLock(cfg *config.Config) {
 type lockChange struct {
 	use       string
 	endpoints []string
+	reach     bool // the endpoints of the configured stores too
 }
 
 func (a *app) pluginLockCommand() *cobra.Command {
@@ -79,9 +80,13 @@ func (a *app) pluginLockCommand() *cobra.Command {
 		Long: `Lock writes what is installed into the lock file, of all plugins or of those named: for each version the digest for this
 platform, beside those that are there for others, and what the plugin says that it can do.
 
-Without names a version whose bytes have changed is refused. Naming the plugin accepts the change.`,
+Without names a version whose bytes have changed is refused. Naming the plugin accepts the change.
+
+With --endpoints the stores that the configuration has of the one NAME are opened, and what their settings lead to is what
+they may reach from then on. Their secret managers are not asked; what their settings refer to is read.`,
 		RunE: a.action(func(ctx context.Context, names []string) error { return a.pluginLock(ctx, names, c) })}
 	cmd.Flags().StringVar(&c.use, "use", "", "version that the stores of the one NAME run; one that was marked bad may run again")
+	cmd.Flags().BoolVar(&c.reach, "endpoints", false, "what the configured stores of the one NAME reach with their settings, as --endpoint for each")
 	cmd.Flags().StringArrayVar(&c.endpoints, "endpoint", nil, "HOST:PORT that stores of the one NAME may reach and nothing else; *.DOMAIN:PORT for all below a domain")
 	return cmd
 }
@@ -93,8 +98,8 @@ type toLock struct {
 }
 
 func (a *app) pluginLock(ctx context.Context, names []string, c lockChange) error {
-	if len(names) != 1 && (c.use != "" || len(c.endpoints) > 0) {
-		return sdk.Errorf(sdk.InvalidArgument, "--use and --endpoint are of one plugin: name it")
+	if len(names) != 1 && (c.use != "" || len(c.endpoints) > 0 || c.reach) {
+		return sdk.Errorf(sdk.InvalidArgument, "--use, --endpoint and --endpoints are of one plugin: name it")
 	}
 	cfg, err := a.configIfAny()
 	if err != nil {
@@ -131,10 +136,17 @@ func (a *app) pluginLock(ctx context.Context, names []string, c lockChange) erro
 			}
 			rows = append(rows, row)
 		}
-		if len(names) == 1 {
-			return c.apply(f, all[0].manifest.Name)
+		if len(names) != 1 {
+			return nil
 		}
-		return nil
+		if err := c.apply(f, names[0]); err != nil || !c.reach {
+			return err
+		}
+		reached, err := a.reached(ctx, cfg, f, names[0])
+		if err != nil {
+			return err
+		}
+		return lockChange{use: c.use, endpoints: reached}.apply(f, names[0])
 	})
 	if err != nil {
 		return &setupError{err}

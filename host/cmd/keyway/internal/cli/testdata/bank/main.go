@@ -27,6 +27,14 @@ type bankSettings struct {
 	Token   sdk.Sensitive `json:"token" keyway:"required" env:"BANK_TOKEN" doc:"how to log in; only canary-token is taken"`
 }
 
+// Reach is where the bank is, if that is an address.
+func (s *bankSettings) Reach() (r sdk.Reach) {
+	if strings.Contains(s.Address, ":") {
+		r.Endpoints = []string{s.Address}
+	}
+	return r
+}
+
 func main() {
 	serve.Main(sdk.Define(sdk.About{Name: "bank", Version: version, Summary: "A bank.", Compat: map[string]string{
 		"litellm.system": "bank_vault", "litellm.default./field": `"key"`}},

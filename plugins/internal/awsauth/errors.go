@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -55,7 +56,8 @@ func (c Call) classify(ctx context.Context, err error) error {
 		return c.unanswered(ctx, err)
 	}
 	status := answer.HTTPStatusCode()
-	code, word := c.code(err, status), wordOf(err)
+	word := wordOf(err)
+	code := c.code(word, status)
 	if word == "" {
 		word = strconv.Itoa(status)
 	}
@@ -95,19 +97,32 @@ func cutOff(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// code reads AWS's word, and the status where there is none that we know.
-func (c Call) code(err error, status int) sdk.Code {
-	word := wordOf(err)
-	if code, ok := c.Codes[word]; ok {
-		return code
-	}
+// CodeOf reads a word that all services share, as an item of a batch has it. One that is not known is Internal.
+func CodeOf(word string) sdk.Code {
 	if code, ok := common[word]; ok {
 		return code
 	}
-	switch {
-	case refusals[word], status == http.StatusUnauthorized:
+	switch _, slow := retry.DefaultThrottleErrorCodes[word]; {
+	case refusals[word]:
 		return sdk.Unauthenticated
-	case throttled(err), status == http.StatusTooManyRequests:
+	case slow:
+		return sdk.ResourceExhausted
+	}
+	return sdk.Internal
+}
+
+// code reads AWS's word, and the status where there is none that we know.
+func (c Call) code(word string, status int) sdk.Code {
+	if code, ok := c.Codes[word]; ok {
+		return code
+	}
+	if code := CodeOf(word); code != sdk.Internal {
+		return code
+	}
+	switch {
+	case status == http.StatusUnauthorized:
+		return sdk.Unauthenticated
+	case status == http.StatusTooManyRequests:
 		return sdk.ResourceExhausted
 	case status < http.StatusMultipleChoices: // a success that the client cannot read
 		return sdk.Internal

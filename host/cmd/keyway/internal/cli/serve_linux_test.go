@@ -50,16 +50,7 @@ func (s *said) String() string {
 // await returns when text has been printed.
 func (s *said) await(t *testing.T, text string) {
 	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	late := time.After(waitTime)
-	for !strings.Contains(s.String(), text) {
-		select {
-		case <-tick.C:
-		case <-late:
-			t.Fatalf("it did not print %q:\n%s", text, s)
-		}
-	}
+	s.awaitTimes(t, text, 1)
 }
 
 const bankConfig = `version: 1

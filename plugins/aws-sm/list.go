@@ -59,7 +59,8 @@ func (st *store) listed(prefix string, e types.SecretListEntry) (sdk.Meta, bool)
 		Created: aws.ToTime(e.CreatedDate), Updated: aws.ToTime(e.LastChangedDate)}, true
 }
 
-// Versions gives all that AWS keeps, those without a stage too. AWS has no order, so each page reads them all.
+// Versions gives all that AWS keeps, those without a stage too, of a secret that is scheduled for deletion as well. AWS has
+// no order, so each page reads them all.
 func (st *store) Versions(ctx context.Context, r sdk.VersionsRequest) (sdk.VersionsPage, error) {
 	id, err := st.secretID("versions", r.Name)
 	if err != nil {
@@ -84,6 +85,14 @@ func (st *store) Versions(ctx context.Context, r sdk.VersionsRequest) (sdk.Versi
 
 // versions reads every page, and puts the newest first.
 func (st *store) versions(ctx context.Context, name, id string) ([]sdk.Version, error) {
+	d, err := st.describe(ctx, "versions", name, id)
+	if err != nil {
+		return nil, err
+	}
+	state := sdk.StateEnabled
+	if d.DeletedDate != nil {
+		state = sdk.StateDeleted
+	}
 	in := &secretsmanager.ListSecretVersionIdsInput{SecretId: &id, IncludeDeprecated: aws.Bool(true), MaxResults: aws.Int32(maxPage)}
 	var all []sdk.Version
 	for range maxPages {
@@ -93,7 +102,7 @@ func (st *store) versions(ctx context.Context, name, id string) ([]sdk.Version, 
 		}
 		for _, v := range out.Versions {
 			all = append(all, sdk.Version{Version: aws.ToString(v.VersionId), Current: slices.Contains(v.VersionStages, current),
-				State: sdk.StateEnabled, Aliases: v.VersionStages, Created: aws.ToTime(v.CreatedDate)})
+				State: state, Aliases: v.VersionStages, Created: aws.ToTime(v.CreatedDate)})
 		}
 		if in.NextToken = out.NextToken; aws.ToString(in.NextToken) == "" {
 			break

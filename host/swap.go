@@ -12,6 +12,7 @@ import (
 
 	"github.com/keyway-dev/keyway/host/config"
 	"github.com/keyway-dev/keyway/host/internal/plugin"
+	"github.com/keyway-dev/keyway/host/internal/plugin/image"
 	"github.com/keyway-dev/keyway/host/internal/store"
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -194,7 +195,7 @@ func (c *change) chooseStores() error {
 
 // verify holds the bytes of the candidate against lock file and signatures.
 func (c *change) verify(ctx context.Context) error {
-	v, err := c.host.fleet.catalog.Verify(ctx, c.binary)
+	v, err := c.host.fleet.catalog.Verify(image.Beside(ctx), c.binary)
 	if err != nil {
 		return err
 	}

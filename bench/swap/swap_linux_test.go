@@ -28,7 +28,7 @@ func TestSwapsUnderLoad(t *testing.T) {
 const (
 	blocks   = 10
 	perBlock = 10
-	between  = 250 * time.Millisecond // from the end of a swap to the next
+	between  = 500 * time.Millisecond // from the end of a swap to the next, in which the former plugin finishes its calls
 	goal     = 1.25                   // of the p99 without swaps
 )
 
@@ -49,11 +49,13 @@ func (b *bank) swaps(t *testing.T, out *table) {
 		l.Phase("swaps")
 		for range perBlock {
 			took = append(took, to(t, h, versions[len(took)%2]))
+			wait(t, between)
+			l.Phase("looking around")
 			pids := drained(t)
 			processes = max(processes, len(pids))
 			m := memoryOf(t, pids[0])
 			most.resident, most.anonymous = max(most.resident, m.resident), max(most.anonymous, m.anonymous)
-			wait(t, between)
+			l.Phase("swaps")
 		}
 	}
 	reports := l.Stop()

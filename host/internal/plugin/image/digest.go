@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
-	"runtime"
 	"strings"
 )
 
@@ -36,22 +35,10 @@ func ParseDigest(text string) (Digest, error) {
 	return d, nil
 }
 
-// step is how much is hashed at a time, some 50 us of work.
-const step = 64 << 10
-
-// polite lets others run between two reads. A plugin is hashed while the gateway serves, and without it the scheduler would
-// leave calls waiting for 10 ms at a time, on one of two cores.
-type polite struct{ io.Reader }
-
-func (p polite) Read(b []byte) (int, error) {
-	runtime.Gosched()
-	return p.Reader.Read(b)
-}
-
 // DigestOf is the digest of what r gives, to its end.
 func DigestOf(r io.Reader) (Digest, error) {
 	h := sha256.New()
-	if _, err := io.CopyBuffer(h, struct{ io.Reader }{polite{r}}, make([]byte, step)); err != nil {
+	if _, err := io.CopyBuffer(h, struct{ io.Reader }{r}, make([]byte, step)); err != nil {
 		return Digest{}, err
 	}
 	return Digest(h.Sum(nil)), nil

@@ -134,7 +134,7 @@ func openSource(path string) (*os.File, fs.FileInfo, error) {
 func tooLarge() error { return fmt.Errorf("it is larger than %d MiB", MaxSize>>20) }
 
 // measure fills in what the bytes tell. It runs when nothing can change them any more.
-func (i *Image) measure() error {
+func (i *Image) measure(ctx context.Context) error {
 	info, err := i.bytes.Stat()
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (i *Image) measure() error {
 	if i.script, err = interpreter(i.bytes); err != nil {
 		return err
 	}
-	i.digest, err = DigestOf(io.NewSectionReader(i.bytes, 0, i.size))
+	i.digest, err = DigestOf(&paced{ctx: ctx, Reader: io.NewSectionReader(i.bytes, 0, i.size)})
 	return err
 }
 
@@ -164,24 +164,6 @@ func interpreter(r io.ReaderAt) (string, error) {
 		return words[0], nil
 	}
 	return "", nil
-}
-
-// copyTo copies the source, in steps, so that it ends with its context.
-func copyTo(ctx context.Context, to io.Writer, from io.Reader) error {
-	const step = 16 << 20
-	for total := int64(0); ctx.Err() == nil; {
-		n, err := io.CopyN(to, from, step)
-		if total += n; total > MaxSize {
-			return tooLarge()
-		}
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return ctx.Err()
 }
 
 // reason leaves the file's name out of an error that says it elsewhere.

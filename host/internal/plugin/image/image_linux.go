@@ -43,7 +43,7 @@ func open(ctx context.Context, path string, o Options) (*Image, error) {
 	i := &Image{source: path, path: path}
 	if o.sys.fixed(src, info) {
 		i.file, i.bytes, i.kind = src, src, InPlace
-		if err := i.measure(); err != nil {
+		if err := i.measure(ctx); err != nil {
 			_ = src.Close()
 			return nil, err
 		}
@@ -109,7 +109,7 @@ func (i *Image) copyTo(ctx context.Context, s *system, dir string, src *os.File)
 		err = awaitWriters(ctx, r)
 	}
 	if err == nil {
-		err = i.keep(r, UnnamedCopy)
+		err = i.keep(ctx, r, UnnamedCopy)
 	}
 	if err != nil {
 		_ = r.Close()
@@ -131,7 +131,7 @@ func (i *Image) seal(ctx context.Context, s *system, src *os.File) error {
 		_, err = unix.FcntlInt(m.Fd(), unix.F_ADD_SEALS, seals)
 	}
 	if err == nil {
-		err = i.keep(m, Memory)
+		err = i.keep(ctx, m, Memory)
 	}
 	if err != nil {
 		_ = m.Close()
@@ -161,9 +161,9 @@ func (i *Image) protect(f *os.File) error {
 	return f.Chmod(mode)
 }
 
-func (i *Image) keep(f *os.File, kind Kind) error {
+func (i *Image) keep(ctx context.Context, f *os.File, kind Kind) error {
 	i.file, i.bytes, i.kind = f, f, kind
-	return i.measure()
+	return i.measure(ctx)
 }
 
 // awaitWriters waits until nobody has the file open for writing, for such a file cannot be executed. We have closed it; but

@@ -61,7 +61,7 @@ func (i *Image) fill(ctx context.Context, s *system, src *os.File) error {
 	if i.bytes, err = os.Open(i.path); err != nil {
 		return err
 	}
-	if err = i.measure(); err != nil {
+	if err = i.measure(ctx); err != nil {
 		_ = i.bytes.Close()
 	}
 	return err

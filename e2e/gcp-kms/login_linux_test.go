@@ -1,0 +1,143 @@
+//go:build e2e && linux
+
+package gcpkms_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cloud.google.com/go/kms/apiv1/kmspb"
+
+	"github.com/keyway-dev/keyway/internal/fake/gcpkms"
+)
+
+const gatewayKey = "projects/acme/locations/global/keyRings/litellm/cryptoKeys/gateway"
+
+// The program decrypts a variable with each login, at Google's own address, with the plugin confined as in production.
+func TestTheProgramDecryptsWithEveryLogin(t *testing.T) {
+	if !inside() {
+		enterWorld(t)
+		return
+	}
+	srv := build(t)
+	srv.CreateKey(gatewayKey, kmspb.ProtectionLevel_SOFTWARE)
+	private, file := serviceAccount(t)
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Accept(func(token string) bool {
+		return token == "of-the-machine" || token == "made-elsewhere" || signedBy(&private.PublicKey, token)
+	})
+	env := []string{"OPENAI_API_KEY=" + ciphertextOf(t, srv, "sk-canary"), "GCP_KEY=" + string(content), "GCP_TOKEN=made-elsewhere", "EXPIRED=expired"}
+	for name, auth := range map[string]string{
+		"the file of a key":      "{key_file: {path: " + file + "}}",
+		"a key by reference":     "{key: {json: secret://env/GCP_KEY}}",
+		"a token":                "{token: {access_token: secret://env/GCP_TOKEN}}",
+		"the machine's identity": "{adc: {metadata_host: " + metadataServer(t) + "}}",
+		"the file of ADC":        "{adc: {file: " + file + "}}",
+	} {
+		out, err := keyway(t, "keyway.yaml", configOf(auth), env, "get", "secret://kms/OPENAI_API_KEY")
+		if err != nil || strings.TrimSpace(out) != "sk-canary" {
+			t.Errorf("%s: %v, and %d bytes that are not the plaintext alone: %q", name, err, len(out), strings.ReplaceAll(out, "sk-canary", "…"))
+		}
+	}
+	out, err := keyway(t, "keyway.yaml", configOf("{token: {access_token: secret://env/EXPIRED}}"), env, "get", "secret://kms/OPENAI_API_KEY")
+	if err == nil || !strings.Contains(out, "unauthenticated") || strings.Contains(out, "canary") {
+		t.Errorf("a token that ended: %v, %q; want unauthenticated", err, out)
+	}
+	srv.Deny(gcpkms.UseToDecrypt, gatewayKey)
+	out, err = keyway(t, "keyway.yaml", configOf("{key_file: {path: "+file+"}}"), env, "get", "secret://kms/OPENAI_API_KEY")
+	if err == nil || !strings.Contains(out, gcpkms.UseToDecrypt) {
+		t.Errorf("without permission: %v, %q; want the permission's name", err, out)
+	}
+}
+
+func configOf(auth string) string {
+	return fmt.Sprintf(`version: 1
+stores:
+  kms:
+    provider: gcp-kms
+    settings: {key: %s, auth: %s}
+    ciphertext_from: env
+sources: {env: ["*"]}
+`, gatewayKey, auth)
+}
+
+// metadataServer stands for that of a machine with a service account.
+func metadataServer(t *testing.T) (address string) {
+	t.Helper()
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Metadata-Flavor", "Google")
+		switch r.Header.Get("Metadata-Flavor") + r.URL.Path {
+		case "Google/computeMetadata/v1/instance/service-accounts/default/token":
+			_, _ = w.Write([]byte(`{"access_token":"of-the-machine","expires_in":3599,"token_type":"Bearer"}`))
+		case "Google/computeMetadata/v1/instance/service-accounts/default/email":
+			_, _ = w.Write([]byte("gateway@acme.iam.gserviceaccount.com"))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(srv.Close)
+	return srv.Listener.Addr().String()
+}
+
+func ciphertextOf(t *testing.T, srv *gcpkms.Server, plaintext string) string {
+	t.Helper()
+	a, err := srv.Encrypt(t.Context(), &kmspb.EncryptRequest{Name: gatewayKey, Plaintext: []byte(plaintext)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base64.StdEncoding.EncodeToString(a.GetCiphertext())
+}
+
+// serviceAccount makes a key file as Google gives them out.
+func serviceAccount(t *testing.T) (*rsa.PrivateKey, string) {
+	t.Helper()
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := json.Marshal(set{
+		"type": "service_account", "project_id": "acme", "private_key_id": "1", "client_id": "1",
+		"client_email": "gateway@acme.iam.gserviceaccount.com", "token_uri": "https://oauth2.googleapis.com/token",
+		"private_key": string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "key.json")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return private, file
+}
+
+// signedBy reports whether a token is one that the owner of a key has signed: clients of a service account ask nobody for one.
+// https://developers.google.com/identity/protocols/oauth2/service-account#jwt-auth
+func signedBy(public *rsa.PublicKey, token string) bool {
+	i := strings.LastIndex(token, ".")
+	if i < 0 {
+		return false
+	}
+	signature, err := base64.RawURLEncoding.DecodeString(token[i+1:])
+	sum := sha256.Sum256([]byte(token[:i]))
+	return err == nil && rsa.VerifyPKCS1v15(public, crypto.SHA256, sum[:], signature) == nil
+}

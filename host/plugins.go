@@ -107,6 +107,15 @@ func (f *fleet) idle(members map[string]*member) (out []*running) {
 	return out
 }
 
+// narrow has each process forget what stores needed that it serves no more, unless a trial may go back to it.
+func (f *fleet) narrow(members map[string]*member) {
+	for _, r := range f.plugins() {
+		if r.process != nil && r.kept.Load() == 0 {
+			r.process.Keep(func(name string) bool { return members[name] != nil && members[name].plugin.Load() == r })
+		}
+	}
+}
+
 // join gives the plugin that is to serve a store: one that is there, or a new one that is not started yet.
 func (f *fleet) join(name string, c config.Store) (r *running, fresh bool, err error) {
 	cell := cellOf(name, c)

@@ -224,13 +224,15 @@ func (t *trial) leave() {
 	}
 }
 
-// stopIdle stops, once the openings are closed, every plugin that serves no store any more.
+// stopIdle stops, once the openings are closed, every plugin that serves no store any more; the others forget what the stores
+// needed that have left them.
 func (h *Host) stopIdle(retired []<-chan struct{}) {
 	h.spawn(func(ctx context.Context) {
 		awaitAll(ctx, retired)
 		if ctx.Err() != nil {
 			return // the host is closing, and stops them all
 		}
+		h.fleet.narrow(h.stores())
 		for _, r := range h.fleet.idle(h.stores()) {
 			if err := r.process.Stop(ctx); err != nil && ctx.Err() == nil {
 				h.log.Warn("the former plugin did not stop cleanly", "plugin", r.provider, "error", err)

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"github.com/keyway-dev/keyway/host/internal/plugin/sandbox"
@@ -48,6 +49,14 @@ func (p *Process) remember(store string, want need) (before need) {
 	before = p.needs[store]
 	p.needs[store] = want
 	return before
+}
+
+// Keep forgets what stores needed that the process does not serve any more. A process that runs keeps what it was started
+// with; the next one is not given it.
+func (p *Process) Keep(serves func(store string) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.DeleteFunc(p.needs, func(store string, _ need) bool { return !serves(store) })
 }
 
 // widenFor returns once the current generation covers what a store needs. Where no such generation starts, the next ones do

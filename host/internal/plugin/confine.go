@@ -101,6 +101,30 @@ func (n need) with(o need) need {
 	return need{union(n.read, o.read), union(n.write, o.write), union(n.ports, o.ports)}
 }
 
+// beyond gives what o does not have.
+func (n need) beyond(o need) need {
+	return need{without(n.read, o.read), without(n.write, o.write), without(n.ports, o.ports)}
+}
+
+// String tells it for people: "reads /a, /b; writes /c; dials port 443".
+func (n need) String() string {
+	var parts []string
+	if len(n.read) > 0 {
+		parts = append(parts, "reads "+strings.Join(n.read, ", "))
+	}
+	if len(n.write) > 0 {
+		parts = append(parts, "writes "+strings.Join(n.write, ", "))
+	}
+	for _, p := range n.ports {
+		parts = append(parts, fmt.Sprintf("dials port %d", p))
+	}
+	return strings.Join(parts, "; ")
+}
+
+func without[T comparable](all, some []T) []T {
+	return slices.DeleteFunc(slices.Clone(all), func(x T) bool { return slices.Contains(some, x) })
+}
+
 func union[T cmp.Ordered](a, b []T) []T {
 	all := slices.Concat(a, b)
 	slices.Sort(all)

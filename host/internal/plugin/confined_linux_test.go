@@ -91,6 +91,48 @@ func TestAStoreThatNeedsMoreGetsAWiderProcess(t *testing.T) {
 	}
 }
 
+func TestWhatAStoreNeededIsForgottenOnceItHasLeft(t *testing.T) {
+	f := newFixture(t, "")
+	p := f.supervise()
+	mine, theirs := filepath.Join(t.TempDir(), "token"), filepath.Join(t.TempDir(), "token")
+	for _, file := range []string{mine, theirs} {
+		if err := os.WriteFile(file, []byte("t"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	admitted(t, p, "a~1", &sdk.Reach{Files: []string{mine}})
+	wide := admitted(t, p, "b~1", &sdk.Reach{Files: []string{theirs}})
+	p.Keep(func(store string) bool { return store == "a" })
+	if err := syscall.Kill(wide.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	<-wide.gone
+	next := admitted(t, p, "a~2", &sdk.Reach{Files: []string{mine}})
+	if got := next.need.String(); got != "reads "+mine {
+		t.Errorf("the next process %s, want only what the store needs that is left, %s", got, mine)
+	}
+}
+
+func TestAPluginThatBreaksTheRulesOfItsDialSocketIsReplaced(t *testing.T) {
+	f := newFixture(t, "")
+	p := f.supervise()
+	g := admitted(t, p, "s~1", &sdk.Reach{})
+	if err := get(t.Context(), g, "s~1", "breach"); err == nil {
+		t.Error("the call was answered, want that it fails with its process")
+	}
+	<-g.gone
+	next, err := p.Current(t.Context())
+	if err != nil || next.Number() != 2 {
+		t.Fatalf("Current: %v, want the second generation", err)
+	}
+	if h := p.Status().History; len(h) != 1 || !strings.Contains(h[0].Reason, errBreach.Error()) {
+		t.Errorf("history %+v, want the reason %q", h, errBreach)
+	}
+	if err := get(t.Context(), next, "s~2", "value"); err != nil {
+		t.Errorf("a call on the next process: %v", err)
+	}
+}
+
 func TestATeamsProcessTakesNoStoreThatReachesTheMachine(t *testing.T) {
 	f := newFixture(t, "")
 	f.opts.Env = append(f.opts.Env, "AWS_PROFILE=gateway")

@@ -171,6 +171,9 @@ func TestWhatHappensToAPluginIsTold(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		kinds = append(kinds, e.Kind)
+		if want := "reads " + f.opts.Dir; e.Kind == "replace" && e.Detail != want {
+			t.Errorf("a process took another's place for %q, want %q", e.Detail, want)
+		}
 		if e.Provider != "fake" || e.Cell.Kind != Shared || !strings.HasPrefix(e.Digest, "sha256:") {
 			t.Errorf("event %+v, want what it is about", e)
 		}

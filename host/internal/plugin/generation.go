@@ -127,7 +127,7 @@ func (g *Generation) confine(c *Catalog, o order) error {
 	if o.broker == nil {
 		return nil
 	}
-	end, stop, err := o.broker.Connect()
+	end, stop, err := o.broker.Connect(g.breach)
 	if errors.Is(err, errors.ErrUnsupported) {
 		g.missing = append(g.missing, "brokered network: this system cannot hand over sockets; the plugin dials by itself")
 		return nil
@@ -138,6 +138,14 @@ func (g *Generation) confine(c *Catalog, o order) error {
 	}
 	g.run.dial, g.undial = end, stop
 	return nil
+}
+
+// breach ends a process that broke the rules of its dial socket, since it can dial no more; the next one can.
+func (g *Generation) breach(err error) {
+	err = fmt.Errorf("%w: %w", errBreach, err)
+	g.log.Warn("plugin broke its dial socket; its process is replaced", "error", err)
+	_ = g.run.refuse(err)
+	g.run.kill()
 }
 
 // introduce makes the first call, which shows that the plugin is ready and is what it should be.

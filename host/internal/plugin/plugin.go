@@ -19,15 +19,16 @@ import (
 // What can be wrong with a plugin. Errors of this package are *sdk.Error values that hold one of these, for errors.Is.
 var (
 	ErrNotExecutable = errors.New("not an executable program")
-	ErrExposed       = errors.New("others may write to it")           // a warning
-	ErrNotPlugin     = errors.New("not a Keyway plugin")              // it does not describe itself, or not properly
-	ErrIdentity      = errors.New("not what its file's name says")    // another provider or version
-	ErrContract      = errors.New("another version of the contract")  // of the handshake or of keyway.plugin.v1
-	ErrEnded         = errors.New("its process ended")                // by itself, or killed by others
-	ErrSlow          = errors.New("not ready in time")                // it hangs
-	ErrAddress       = errors.New("not the address of this plugin")   // a socket elsewhere, or held by another process
-	ErrStopped       = errors.New("stopped")                          // by Stop
-	errLost          = errors.New("its connection was lost")          // while the process was running
+	ErrExposed       = errors.New("others may write to it")          // a warning
+	ErrNotPlugin     = errors.New("not a Keyway plugin")             // it does not describe itself, or not properly
+	ErrIdentity      = errors.New("not what its file's name says")   // another provider or version
+	ErrContract      = errors.New("another version of the contract") // of the handshake or of keyway.plugin.v1
+	ErrEnded         = errors.New("its process ended")               // by itself, or killed by others
+	ErrSlow          = errors.New("not ready in time")               // it hangs
+	ErrAddress       = errors.New("not the address of this plugin")  // a socket elsewhere, or held by another process
+	ErrStopped       = errors.New("stopped")                         // by Stop
+	errLost          = errors.New("its connection was lost")         // while the process was running
+	errBreach        = errors.New("it broke the rules of its dial socket")
 	errDialedTwice   = errors.New("a generation is dialed only once") // what gRPC gets when it tries to reconnect
 )
 

@@ -102,6 +102,13 @@ func (p *Process) tell(kind string, pid, number int, err error) {
 	p.catalog.event(e)
 }
 
+// widened tells of a process that took another's place, with what it may touch beyond that: a plugin's own word has opened it.
+func (p *Process) widened(g *Generation, by need) {
+	s := p.Status()
+	p.catalog.event(Event{Kind: "replace", Provider: p.binary.Provider, Version: s.Version, Digest: s.Digest, Cell: p.cell, PID: g.PID(), Number: g.number,
+		Detail: by.String()})
+}
+
 func (p *Process) count(draining int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -274,7 +274,7 @@ func (p *Process) live(ctx, patient context.Context, log *slog.Logger, g *Genera
 				w.answer <- err
 				continue // the present one serves on
 			}
-			p.tell("replace", wide.PID(), wide.number, nil)
+			p.widened(wide, wide.need.beyond(g.need))
 			g.supersede()
 			p.drain(ctx, patient, g)
 			w.answer <- nil

@@ -133,12 +133,14 @@ func (b *Broker) permits(endpoint string) (declared, ambient bool) {
 // called. The caller closes pluginEnd once the plugin has it. stop cancels the dials under way and returns when nothing of
 // the pair is left in the host; it may be called more than once. The error is errors.ErrUnsupported where the system has no
 // such sockets.
-func (b *Broker) Connect() (pluginEnd *os.File, stop func(), err error) {
+//
+// broken is called, once, when the plugin breaks the rules of its socket, which ends it: the process can dial no more.
+func (b *Broker) Connect(broken func(error)) (pluginEnd *os.File, stop func(), err error) {
 	conn, pluginEnd, err := pair()
 	if err != nil {
 		return nil, nil, err
 	}
-	c := newChannel(b, conn)
+	c := newChannel(b, conn, broken)
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()

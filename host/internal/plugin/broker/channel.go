@@ -3,7 +3,9 @@ package broker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -22,20 +24,27 @@ const refusedWord = "refused: "
 // channel is the host's end of one generation's socket pair.
 type channel struct {
 	broker *Broker
+	broken func(error) // told of what the plugin did to end it
 	conn   *net.UnixConn
 	ctx    context.Context // ends with the channel
 	cancel context.CancelFunc
 	done   chan struct{} // closed when nothing is left of it
 
+	once    sync.Once // for broken
 	work    sync.WaitGroup
 	mu      sync.Mutex
 	active  int
 	waiting []request
 }
 
-func newChannel(b *Broker, conn *net.UnixConn) *channel {
+func newChannel(b *Broker, conn *net.UnixConn, broken func(error)) *channel {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &channel{broker: b, conn: conn, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+	return &channel{broker: b, broken: broken, conn: conn, ctx: ctx, cancel: cancel, done: make(chan struct{})}
+}
+
+// breach tells, the first time, that the plugin broke the rules.
+func (c *channel) breach(err error) {
+	c.once.Do(func() { c.broken(err) })
 }
 
 // stop ends the channel and waits for its end.
@@ -62,7 +71,7 @@ func (c *channel) serve() {
 		}
 		r, err := parse(buf[:n])
 		if err != nil {
-			c.broker.opts.Logger.Warn("plugin broke its dial socket, which is closed", "plugin", c.broker.opts.Plugin, "error", err)
+			c.breach(err)
 			return
 		}
 		r.deadline = time.Now().Add(c.broker.timeout)
@@ -142,6 +151,9 @@ func (c *channel) answer(r request, text string) {
 	text = strings.ToValidUTF8(text[:min(len(text), maxText)], "")
 	_ = c.conn.SetWriteDeadline(time.Now().Add(c.broker.timeout))
 	if _, err := c.conn.Write(append(r.id[:], text...)); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			c.breach(fmt.Errorf("it did not read an answer within %v", c.broker.timeout))
+		}
 		c.end()
 	}
 }

@@ -39,11 +39,14 @@ type plugin struct {
 	file *os.File
 	stop func()
 	id   uint64
+	// broken gets what the host takes for a breach of the rules.
+	broken chan error
 }
 
 func connect(t *testing.T, b *Broker) *plugin {
 	t.Helper()
-	file, stop, err := b.Connect()
+	broken := make(chan error, 2)
+	file, stop, err := b.Connect(func(err error) { broken <- err })
 	if err != nil {
 		t.Fatalf("Connect: %v", err)
 	}
@@ -52,7 +55,7 @@ func connect(t *testing.T, b *Broker) *plugin {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(); _ = file.Close() })
-	return &plugin{t: t, file: file, stop: stop}
+	return &plugin{t: t, file: file, stop: stop, broken: broken}
 }
 
 func (p *plugin) write(packet string) {
@@ -133,6 +136,30 @@ func (p *plugin) isRefused(endpoint, words string) {
 	conn, text := p.dial(endpoint)
 	if conn != nil || !strings.HasPrefix(text, refusedWord) || !strings.Contains(text, words) {
 		p.t.Errorf("dial %s: connected %v, %q; want a refusal with %q", endpoint, conn != nil, text, words)
+	}
+}
+
+// isBroken expects that the host was told, once, of a breach with the words.
+func (p *plugin) isBroken(words string) {
+	p.t.Helper()
+	select {
+	case err := <-p.broken:
+		if err == nil || !strings.Contains(err.Error(), words) {
+			p.t.Errorf("told of %v, want %q", err, words)
+		}
+	case <-time.After(patience):
+		p.t.Errorf("nobody was told of the breach, want %q", words)
+	}
+	p.isWhole()
+}
+
+// isWhole expects that nobody was told of a breach.
+func (p *plugin) isWhole() {
+	p.t.Helper()
+	select {
+	case err := <-p.broken:
+		p.t.Errorf("told of a breach: %v", err)
+	default:
 	}
 }
 

@@ -33,7 +33,7 @@ func start(t *testing.T, b *Broker) *dial.Plugin {
 	if out, err := exec.Command("go", "build", "-o", bin, "./testdata/dialer").CombinedOutput(); err != nil {
 		t.Fatalf("build: %v\n%s", err, out)
 	}
-	end, stop, err := b.Connect()
+	end, stop, err := b.Connect(func(err error) { t.Errorf("the plugin broke the rules: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -240,6 +240,14 @@ func (s *server) Get(ctx context.Context, r *pb.GetRequest) (*pb.GetResponse, er
 	case "deaf":
 		go s.grpc.Stop()
 		<-ctx.Done()
+	case "environ": // as only root could see it from outside
+		return &pb.GetResponse{Secret: &pb.Secret{Value: []byte(strings.Join(os.Environ(), "\x00")), Version: "1"}}, nil
+	case "cwd":
+		dir, err := os.Getwd()
+		return &pb.GetResponse{Secret: &pb.Secret{Value: []byte(dir), Version: "1"}}, err
+	case "breach":
+		_, _ = os.NewFile(3, "dial socket").WriteString("short") // no request has less than nine bytes
+		<-ctx.Done()
 	case "line":
 		fmt.Println(strings.Repeat("x", 300<<10))
 		return &pb.GetResponse{Secret: &pb.Secret{Value: []byte("v"), Version: "1"}}, nil

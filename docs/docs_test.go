@@ -158,7 +158,7 @@ func TestProgramsInThePagesCompile(t *testing.T) {
 }
 
 func TestConfigurationsInThePagesAreCorrect(t *testing.T) {
-	bench := doctest.NewBench(t)
+	bench := doctest.NewBench(t, furtherProviders(t)...)
 	n := 0
 	for name, p := range pages(t) {
 		for _, b := range p.Blocks {
@@ -182,6 +182,22 @@ func TestConfigurationsInThePagesAreCorrect(t *testing.T) {
 	if n < 3 {
 		t.Errorf("the pages show only %d configurations", n)
 	}
+}
+
+// furtherProviders are those that have a page, beside the two that every bench has.
+func furtherProviders(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(root, "docs", "providers", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, f := range files {
+		if name := strings.TrimSuffix(filepath.Base(f), ".md"); name != "local" && name != "vault" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 var (

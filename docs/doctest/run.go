@@ -26,7 +26,7 @@ type Bench struct {
 	Bin, Plugins, Downloads string
 }
 
-// plugins are those that pages may use.
+// plugins are those whose commands pages show.
 var plugins = [...]string{"local", "vault"}
 
 // standIn takes the place of LiteLLM, which is too large to install for a test of a page: it tells which keys it got.
@@ -34,8 +34,8 @@ const standIn = `#!/bin/sh
 echo "litellm: it has" $(env | sed -n 's/^\([A-Z]*_[A-Z_]*KEY\)=.*/\1/p' | sort)
 `
 
-// NewBench compiles the program and the plugins.
-func NewBench(t *testing.T) Bench {
+// NewBench compiles the program and the plugins, and those of further providers.
+func NewBench(t *testing.T, providers ...string) Bench {
 	t.Helper()
 	bin := t.TempDir()
 	b := Bench{Bin: bin, Plugins: filepath.Join(bin, "plugins"), Downloads: filepath.Join(bin, "downloads")}
@@ -45,7 +45,7 @@ func NewBench(t *testing.T) Bench {
 		}
 	}
 	install(t, sdktest.Build(t, module+"host/cmd/keyway"), b.Bin)
-	for _, name := range plugins {
+	for _, name := range append(plugins[:], providers...) {
 		install(t, sdktest.Build(t, module+"plugins/"+name), b.Plugins)
 	}
 	if err := os.WriteFile(filepath.Join(b.Bin, "litellm"), []byte(standIn), 0o755); err != nil {

@@ -129,24 +129,12 @@ func (h *Host) open(ctx context.Context, o options) error {
 }
 
 func pluginOptions(cfg *config.Config, o options) plugin.Options {
-	p := cfg.Plugins
-	out := plugin.Options{Dir: cfg.PluginDir(), RunDir: o.runDir, Logger: o.logger, Env: o.pluginEnv, Lock: cfg.LockFile(),
-		Unlocked: plugin.Unlocked(p.Unlocked), Trust: p.Trust, Sandbox: p.Sandbox, Allow: map[string]plugin.Allowance{}}
-	for provider, a := range p.Allow {
-		out.Allow[provider] = plugin.Allowance{Network: a.Network, Read: absAll(cfg, a.Read), Execute: absAll(cfg, a.Execute), Memory: a.Memory}
-	}
+	out := plugin.Configured(cfg)
+	out.RunDir, out.Logger, out.Env = o.runDir, o.logger, o.pluginEnv
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
 		if value, ok := o.environ(name); ok {
 			out.Proxy = append(out.Proxy, name+"="+value)
 		}
-	}
-	return out
-}
-
-func absAll(cfg *config.Config, paths []string) []string {
-	out := make([]string, len(paths))
-	for i, p := range paths {
-		out[i] = cfg.Abs(p)
 	}
 	return out
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,6 +75,14 @@ func TestMarshalIsReadBackAndIsTheSameForTheSame(t *testing.T) {
 	empty := (&File{}).Marshal()
 	if got := parse(t, string(empty)); len(got.Plugins) != 0 {
 		t.Errorf("an empty file is read as %+v", got)
+	}
+}
+
+func TestACapabilityOfAnotherContractIsKept(t *testing.T) {
+	f := parse(t, strings.Replace(complete, "[get, put.if_version]", `[get, "Ω", Later-Word]`, 1))
+	want := []string{"get", "Ω", "Later-Word"}
+	if got := parse(t, string(f.Marshal())).Plugins["vault"].Versions["1.2.0"].Capabilities; !slices.Equal(got, want) {
+		t.Errorf("capabilities %q, want %q", got, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/Masterminds/semver/v3"
@@ -133,7 +134,7 @@ func (r *reader) known(n *yaml.Node, at, number string, versions map[string]Vers
 func (r *reader) version(n *yaml.Node, at string) Version {
 	keys := r.mapping(n, at, "digests", "capabilities", "network", "endpoints", "bad")
 	v := Version{Digests: map[string]string{}, Network: r.text(keys["network"].node, at+".network"), Bad: r.text(keys["bad"].node, at+".bad"),
-		Capabilities: r.list(keys["capabilities"].node, at+".capabilities", capabilityForm.MatchString, "a capability such as get or put.if_version"),
+		Capabilities: r.list(keys["capabilities"].node, at+".capabilities", capability, "a capability such as get or put.if_version"),
 		Endpoints:    r.list(keys["endpoints"].node, at+".endpoints", endpoint, "host:port or *.domain:port")}
 	if v.Network != "" && v.Network != Brokered && v.Network != Direct {
 		r.fault(keys["network"].node, at+".network", "must be brokered or direct")
@@ -156,10 +157,14 @@ func (r *reader) version(n *yaml.Node, at string) Version {
 }
 
 var (
-	providerForm   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
-	capabilityForm = regexp.MustCompile(`^[a-z][a-z0-9_.]{0,63}$`)
-	platformForm   = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+$`)
+	providerForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
+	platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+$`)
 )
+
+// capability reports whether s can be one of a plugin's words: a later contract may have others than this one, and they do no harm.
+func capability(s string) bool {
+	return s != "" && utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r == ' ' || !unicode.IsPrint(r) })
+}
 
 // endpoint reports whether s is "host:port", or "*.domain:port".
 func endpoint(s string) bool {

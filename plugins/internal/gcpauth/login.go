@@ -259,4 +259,3 @@ func (m machine) get(ctx context.Context, what string) ([]byte, error) {
 	}
 	return body, nil
 }
-

@@ -119,4 +119,3 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 }
 
 func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxAnswer)) }
-

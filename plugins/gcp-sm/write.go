@@ -1,0 +1,247 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"regexp"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	smpb "cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+
+	"github.com/keyway-dev/keyway/sdk"
+)
+
+// Limits of Secret Manager.
+// https://cloud.google.com/secret-manager/quotas
+const (
+	maxValue       = 64 << 10 // bytes of a version
+	maxLabels      = 64
+	maxAnnotations = 16 << 10 // bytes of all keys and values
+)
+
+// A creator that is between its two calls is done with them soon; one that has not come to the second by then never will.
+const (
+	halfWritten = 2 * time.Second
+	halfPoll    = 100 * time.Millisecond
+)
+
+// claim is the annotation with which a writer takes over a secret that was left without a version.
+const claim = "keyway-claim"
+
+// Forms of labels and annotations.
+// https://cloud.google.com/secret-manager/docs/reference/rpc/google.cloud.secretmanager.v1#secret
+var (
+	labelForm      = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
+	labelValue     = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
+	annotationForm = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$`)
+)
+
+// Put adds a version. A secret that does not exist is created first: Google has no call for both. Of two that create at
+// once one does, and without a condition the other adds its version to it.
+func (st *store) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error) {
+	s, err := st.secret("put", r.Name)
+	if err != nil {
+		return sdk.PutResult{}, err
+	}
+	about, err := st.newSecret(r)
+	if err != nil {
+		return sdk.PutResult{}, err
+	}
+	if !r.If.Absent() {
+		out, err := st.add(ctx, s, r.Value)
+		if sdk.CodeOf(err) != sdk.NotFound {
+			return out, err
+		}
+	}
+	switch err := st.create(ctx, s, about); {
+	case err == nil:
+	case sdk.CodeOf(err) != sdk.AlreadyExists:
+		return sdk.PutResult{}, err
+	case r.If.Absent():
+		if err := st.takeOver(ctx, s); err != nil {
+			return sdk.PutResult{}, err
+		}
+	}
+	return st.add(ctx, s, r.Value)
+}
+
+// add makes a version and its checksum, which Google holds it to.
+func (st *store) add(ctx context.Context, s secret, value sdk.Sensitive) (sdk.PutResult, error) {
+	data := value.Reveal() // it leaves us with the request
+	sum := checksum(data)
+	var out sdk.PutResult
+	c := call{op: "put", object: s.name, on: st.path(s), need: toAdd, quotes: true}
+	err := c.do(ctx, func() error {
+		v, err := st.client.AddSecretVersion(ctx, &smpb.AddSecretVersionRequest{Parent: st.path(s), Payload: &smpb.SecretPayload{Data: data, DataCrc32C: &sum}})
+		if err != nil {
+			return err
+		}
+		if out.Version = versionOf(v.GetName(), s); out.Version == "" {
+			return sdk.Errorf(sdk.Internal, "the answer is of something else, %q", v.GetName())
+		}
+		return nil
+	})
+	return out, err
+}
+
+// create makes a secret without versions.
+func (st *store) create(ctx context.Context, s secret, about *smpb.Secret) error {
+	c := call{op: "put", object: s.name, on: st.s.parent(), need: toCreate}
+	return c.do(ctx, func() error {
+		_, err := st.client.CreateSecret(ctx, &smpb.CreateSecretRequest{Parent: st.s.parent(), SecretId: s.id, Secret: about})
+		return err
+	})
+}
+
+// takeOver is for a Put that must create and meets a secret. One with a version exists. One without is being created, or was
+// left by a writer that ended between its two calls: then it is absent, and the first of those who meet it takes it over.
+func (st *store) takeOver(ctx context.Context, s secret) error {
+	exists := sdk.Errorf(sdk.AlreadyExists, "put %q: the secret exists", s.name)
+	if whole, err := st.hasVersions(ctx, s); whole || err != nil {
+		return cmp.Or[error](err, exists)
+	}
+	about, err := st.about(ctx, "put", s) // before the wait: whoever takes it over while we wait changes its etag
+	if err != nil {
+		return err
+	}
+	for waited := time.Duration(0); waited < halfWritten; waited += halfPoll {
+		if err := pause(ctx, halfPoll); err != nil {
+			return err
+		}
+		if whole, err := st.hasVersions(ctx, s); whole || err != nil {
+			return cmp.Or[error](err, exists)
+		}
+	}
+	c := call{op: "put", object: s.name, on: st.path(s), need: toUpdate}
+	notes := map[string]string{}
+	maps.Copy(notes, about.GetAnnotations())
+	notes[claim] = time.Now().UTC().Format(time.RFC3339Nano)
+	_, err = st.client.UpdateSecret(ctx, &smpb.UpdateSecretRequest{
+		Secret:     &smpb.Secret{Name: st.path(s), Etag: about.GetEtag(), Annotations: notes},
+		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"annotations"}},
+	})
+	if err = c.classify(ctx, err); sdk.CodeOf(err) == sdk.FailedPrecondition || sdk.CodeOf(err) == sdk.Aborted {
+		return exists // another writer was first
+	}
+	return err
+}
+
+func (st *store) hasVersions(ctx context.Context, s secret) (bool, error) {
+	versions, _, err := st.page(ctx, "put", s, &smpb.ListSecretVersionsRequest{PageSize: 1})
+	return len(versions) > 0, err
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// newSecret is what a Put creates if there is no secret. What Google could not hold is refused before any call.
+func (st *store) newSecret(r sdk.PutRequest) (*smpb.Secret, error) {
+	about := &smpb.Secret{Labels: maps.Clone(r.Labels), Annotations: maps.Clone(st.s.Annotations)}
+	if about.Labels == nil {
+		about.Labels = map[string]string{}
+	}
+	for k, v := range st.s.Labels {
+		if _, own := about.Labels[k]; !own {
+			about.Labels[k] = v
+		}
+	}
+	if r.Description != "" {
+		if about.Annotations == nil {
+			about.Annotations = map[string]string{}
+		}
+		about.Annotations[description] = r.Description
+	}
+	st.s.place(about)
+	why := badLabels(about.Labels)
+	if why == "" {
+		why = badAnnotations(about.Annotations)
+	}
+	if n := r.Value.Len(); n > maxValue {
+		why = "is " + strconv.Itoa(n) + " bytes; Secret Manager takes " + strconv.Itoa(maxValue)
+	}
+	if why != "" {
+		return nil, sdk.Errorf(sdk.InvalidArgument, "put %q: %s", r.Name, why)
+	}
+	return about, nil
+}
+
+// place says where a new secret is kept, and what it is encrypted with.
+func (s *Settings) place(about *smpb.Secret) {
+	cmek := func(key string) *smpb.CustomerManagedEncryption {
+		if key == "" {
+			return nil
+		}
+		return &smpb.CustomerManagedEncryption{KmsKeyName: key}
+	}
+	switch {
+	case s.Location != "":
+		about.CustomerManagedEncryption = cmek(s.KMSKey)
+	case len(s.Replicas) > 0:
+		managed := &smpb.Replication_UserManaged{}
+		for _, r := range s.Replicas {
+			managed.Replicas = append(managed.Replicas, &smpb.Replication_UserManaged_Replica{Location: r.Location, CustomerManagedEncryption: cmek(r.KMSKey)})
+		}
+		about.Replication = &smpb.Replication{Replication: &smpb.Replication_UserManaged_{UserManaged: managed}}
+	default:
+		automatic := &smpb.Replication_Automatic{CustomerManagedEncryption: cmek(s.KMSKey)}
+		about.Replication = &smpb.Replication{Replication: &smpb.Replication_Automatic_{Automatic: automatic}}
+	}
+}
+
+func badLabels(labels map[string]string) string {
+	if len(labels) > maxLabels {
+		return "a secret has at most " + strconv.Itoa(maxLabels) + " labels"
+	}
+	for k, v := range labels {
+		switch {
+		case !labelForm.MatchString(k) || len(k) > 128:
+			return "a label's key begins with a lower-case letter and has at most 63 lower-case letters, digits, dashes and underscores"
+		case !labelValue.MatchString(v) || len(v) > 128:
+			return "a label's value has at most 63 lower-case letters, digits, dashes and underscores"
+		}
+	}
+	return ""
+}
+
+func badAnnotations(notes map[string]string) string {
+	size := 0
+	for k, v := range notes {
+		if size += len(k) + len(v); !annotationForm.MatchString(k) {
+			return "an annotation's key has at most 63 letters, digits, dashes, underscores and dots, and begins and ends with a letter or digit"
+		}
+		if !utf8.ValidString(v) {
+			return "an annotation is text"
+		}
+	}
+	if size >= maxAnnotations {
+		return "description and annotations have less than " + strconv.Itoa(maxAnnotations) + " bytes together"
+	}
+	return ""
+}
+
+// Delete removes a secret with all its versions. Google keeps nothing of it.
+// https://cloud.google.com/secret-manager/docs/delete-secret
+func (st *store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteResult, error) {
+	s, err := st.secret("delete", r.Name)
+	if err != nil {
+		return sdk.DeleteResult{}, err
+	}
+	c := call{op: "delete", object: r.Name, on: st.path(s), need: toDelete}
+	return sdk.DeleteResult{}, c.do(ctx, func() error {
+		return st.client.DeleteSecret(ctx, &smpb.DeleteSecretRequest{Name: st.path(s)})
+	})
+}
+
+func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -21,11 +21,12 @@ const (
 	maxRetries = 2                      // so three attempts
 	firstWait  = 100 * time.Millisecond // between them, doubled and jittered
 	maxAnswer  = 32 << 20               // bytes; the longest are listings of large folders
+	maxText    = 1 << 20                // bytes; Vault answers 500 to a longer string, once it has read it
 )
 
 // newClient makes the official client for an address: it reads VAULT_* as it is made, and none of it may count. main
 // takes them out of the environment; here goes what a process that did not do so would still have put into the client.
-func newClient(address string, transport *http.Transport) (*api.Client, error) {
+func newClient(address string, transport http.RoundTripper, forward bool) (*api.Client, error) {
 	c, err := api.NewClient(&api.Config{
 		Address: address,
 		HttpClient: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error {
@@ -40,6 +41,12 @@ func newClient(address string, transport *http.Transport) (*api.Client, error) {
 	}
 	c.ClearToken()
 	c.SetHeaders(http.Header{api.RequestHeaderName: {"true"}})
+	// Each request names the last state that an answer named, so that a standby which lags behind it says so (412).
+	// https://developer.hashicorp.com/vault/docs/enterprise/consistency
+	c.SetReadYourWrites(true)
+	if forward {
+		c.AddHeader(api.HeaderInconsistent, "forward-active-node")
+	}
 	c.SetWrappingLookupFunc(func(string, string) string { return "" })
 	return c, nil
 }
@@ -104,15 +111,24 @@ type answer struct {
 		LeaseDuration int64  `json:"lease_duration"` // seconds
 		Renewable     bool   `json:"renewable"`
 	} `json:"auth"`
+	Version    string `json:"version"`    // of the server; only health tells it
+	Enterprise *bool  `json:"enterprise"` // likewise
 }
 
 // send makes one request with the client's token and namespace.
 func send(ctx context.Context, c *api.Client, r call) (answer, error) {
-	resp, err := attempt(ctx, c, r)
+	body, err := json.Marshal(r.body)
+	if err != nil {
+		return answer{}, sdk.Errorf(sdk.Internal, "%s %q: %w", r.op, r.object, err)
+	}
+	resp, err := attempt(ctx, c, r, body)
 	if resp == nil {
 		return answer{}, classify(r.op, r.object, err, nil)
 	}
 	defer resp.Body.Close()
+	if err != nil && resp.StatusCode == http.StatusInternalServerError && len(body) > maxText {
+		return answer{}, sdk.Errorf(sdk.InvalidArgument, "%s %q: Vault answered 500 to a value that is longer than it takes", r.op, r.object)
+	}
 	if err != nil && resp.StatusCode != http.StatusNotFound {
 		return answer{}, classify(r.op, r.object, err, resp.Header)
 	}
@@ -140,18 +156,13 @@ func send(ctx context.Context, c *api.Client, r call) (answer, error) {
 func isSet(data json.RawMessage) bool { return len(data) > 0 && string(data) != "null" }
 
 // attempt picks the client's method. All of them answer the raw response, since the others drop what a 404 says.
-func attempt(ctx context.Context, c *api.Client, r call) (*api.Response, error) {
-	if r.method == http.MethodGet {
+func attempt(ctx context.Context, c *api.Client, r call, body []byte) (*api.Response, error) {
+	switch r.method {
+	case http.MethodGet:
 		return c.Logical().ReadRawWithDataWithContext(ctx, r.path, r.query)
-	}
-	if r.method == http.MethodDelete {
+	case http.MethodDelete:
 		return c.Logical().DeleteRawWithContext(ctx, r.path)
-	}
-	body, err := json.Marshal(r.body)
-	if err != nil {
-		return nil, sdk.Errorf(sdk.Internal, "request: %w", err)
-	}
-	if r.method == http.MethodPatch {
+	case http.MethodPatch:
 		c = c.WithRequestCallbacks(func(q *api.Request) { q.Headers.Set("Content-Type", "application/merge-patch+json") })
 		return c.Logical().PatchRawWithContext(ctx, r.path, body)
 	}

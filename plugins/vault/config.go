@@ -21,6 +21,8 @@ type Settings struct {
 	Field           string `json:"field" doc:"Values are this field of each document, its siblings stay. Empty: values are whole documents, JSON objects." example:"key"`
 	Transit         string `json:"transit" doc:"Mount of the transit engine, for encrypt and decrypt." example:"transit"`
 	TransitKey      string `json:"transit_key" doc:"Key of the transit engine where a call names none."`
+	TransitContext  bool   `json:"transit_context" doc:"The keys are derived: aad is the context of the derivation, and every call needs it."`
+	Forward         bool   `json:"forward_inconsistent" doc:"A standby that lags behind our last write asks the active node; the server must allow it."`
 	TLS             TLS    `json:"tls" doc:"How to trust the server, and a certificate to show it."`
 	Auth            Auth   `json:"auth" keyway:"required,oneof" doc:"How to log in."`
 }
@@ -32,39 +34,6 @@ type TLS struct {
 	Cert       string        `json:"cert" doc:"Client certificate with its chain, as PEM text."`
 	Key        sdk.Sensitive `json:"key" doc:"Its private key, as PEM text."`
 	ServerName string        `json:"server_name" doc:"Name in the server's certificate, if it is not the address's."`
-}
-
-// Auth holds one way to log in. They are in the order in which LiteLLM prefers them when several are configured.
-type Auth struct {
-	AppRole   *AppRole   `json:"approle" doc:"Role id and secret id."`
-	Cert      *Cert      `json:"cert" doc:"The client certificate of the connection."`
-	Token     *Token     `json:"token" doc:"A token as it is, renewed while in use if it can be."`
-	TokenFile *TokenFile `json:"token_file" doc:"A token in a file, such as an agent's sink."`
-}
-
-// AppRole logs in with a role.
-type AppRole struct {
-	Mount    string        `json:"mount" default:"approle" env:"HCP_VAULT_APPROLE_MOUNT_PATH" doc:"Mount of the auth method."`
-	RoleID   string        `json:"role_id" keyway:"required" env:"HCP_VAULT_APPROLE_ROLE_ID" doc:"The role's id."`
-	SecretID sdk.Sensitive `json:"secret_id" keyway:"required" env:"HCP_VAULT_APPROLE_SECRET_ID" doc:"The secret id."`
-}
-
-// Cert logs in with the certificate of its files, read at each connection, or of [TLS].
-type Cert struct {
-	Mount    string `json:"mount" default:"cert" doc:"Mount of the auth method."`
-	Role     string `json:"role" env:"HCP_VAULT_CERT_ROLE" doc:"Role to ask for; empty: any that fits."`
-	CertFile string `json:"cert_file" keyway:"operator,path" env:"HCP_VAULT_CLIENT_CERT" doc:"File of the certificate, PEM; empty: tls.cert and tls.key."`
-	KeyFile  string `json:"key_file" keyway:"operator,path" env:"HCP_VAULT_CLIENT_KEY" doc:"File of its private key, PEM."`
-}
-
-// Token is a login that was made elsewhere.
-type Token struct {
-	Token sdk.Sensitive `json:"token" keyway:"required" env:"HCP_VAULT_TOKEN" doc:"The token."`
-}
-
-// TokenFile is a login that somebody else keeps fresh.
-type TokenFile struct {
-	Path string `json:"path" keyway:"required,operator,path" doc:"The file, read at each login." example:"/run/vault/token"`
 }
 
 // Validate checks what no tag can say.
@@ -98,29 +67,6 @@ func (s *Settings) Validate() []sdk.Problem {
 	return append(append(ps, s.TLS.validate(s.Auth.Cert)...), s.Auth.validate()...)
 }
 
-func (a *Auth) validate() []sdk.Problem {
-	if t := a.Token; t != nil && !printable(t.Token.Reveal()) {
-		return []sdk.Problem{{Path: "/auth/token/token", Message: "holds spaces or characters that no token has"}}
-	}
-	if a.AppRole != nil && sdk.CheckName(trim(a.AppRole.Mount)) != nil {
-		return []sdk.Problem{{Path: "/auth/approle/mount", Message: "must be the path of an auth method"}}
-	}
-	if a.Cert != nil && sdk.CheckName(trim(a.Cert.Mount)) != nil {
-		return []sdk.Problem{{Path: "/auth/cert/mount", Message: "must be the path of an auth method"}}
-	}
-	return nil
-}
-
-// printable reports whether b can be sent as a header.
-func printable(b []byte) bool {
-	for _, c := range b {
-		if c <= ' ' || c > '~' {
-			return false
-		}
-	}
-	return true
-}
-
 // Capabilities: KV v1 has no versions and cannot compare, so one of its fields could not be written without a chance to
 // lose a sibling; such a store only reads.
 func (s *Settings) Capabilities(methods sdk.Capabilities) sdk.Capabilities {
@@ -148,12 +94,7 @@ func (s *Settings) Reach() sdk.Reach {
 	if s.TLS.CAFile != "" {
 		r.Files = append(r.Files, s.TLS.CAFile)
 	}
-	if c := s.Auth.Cert; c != nil && c.CertFile != "" {
-		r.Files = append(r.Files, c.CertFile, c.KeyFile)
-	}
-	if f := s.Auth.TokenFile; f != nil {
-		r.Files = append(r.Files, f.Path)
-	}
+	s.Auth.reach(&r)
 	return r
 }
 

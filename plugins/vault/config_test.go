@@ -26,6 +26,20 @@ func TestSettingsAreRefusedWithTheirPath(t *testing.T) {
 		"kv version":              {map[string]any{"kv_version": 3}, "/kv_version"},
 		"transit key with slash":  {map[string]any{"transit": "t", "transit_key": "../x"}, "/transit_key"},
 		"token with a line break": {map[string]any{"auth": map[string]any{"token": map[string]any{"token": "a\nb"}}}, "/auth/token/token"},
+		"namespace climbs":        {map[string]any{"namespace": "a/../b"}, "/namespace"},
+		"two kubernetes tokens":   {auth("kubernetes", "role", "r", "token", "t", "token_file", "/f"), "/auth/kubernetes"},
+		"no kubernetes role":      {auth("kubernetes"), "/auth/kubernetes/role"},
+		"jwt without a token":     {auth("jwt", "role", "r"), "/auth/jwt"},
+		"userpass of two parts":   {auth("userpass", "username", "a/b", "password", "canary"), "/auth/userpass/username"},
+		"ldap mount climbs":       {auth("ldap", "mount", "../x", "username", "a", "password", "canary"), "/auth/ldap/mount"},
+		"half an access key":      {auth("aws", "access_key_id", "AKIAIOSFODNN7EXAMPLE"), "/auth/aws/access_key_id"},
+		"no access key":           {auth("aws", "access_key_id", "x", "secret_access_key", "canary"), "/auth/aws/access_key_id"},
+		"no region":               {auth("aws", "region", "Europe"), "/auth/aws/region"},
+		"sts is no address":       {auth("aws", "sts_endpoint", "sts.amazonaws.com"), "/auth/aws/sts_endpoint"},
+		"gcp key is none":         {auth("gcp", "role", "r", "key", "canary"), "/auth/gcp/key"},
+		"gcp key and account":     {auth("gcp", "role", "r", "key", "canary", "service_account", "a@b"), "/auth/gcp/service_account"},
+		"azure metadata nowhere":  {auth("azure", "role", "r", "metadata_endpoint", "169.254.169.254"), "/auth/azure/metadata_endpoint"},
+		"wrapped with a space":    {auth("approle", "role_id", "r", "secret_id", "a b", "wrapped", true), "/auth/approle/secret_id"},
 		"no login":                {map[string]any{"auth": map[string]any{}}, "/auth"},
 		"two logins":              {map[string]any{"auth": map[string]any{"token": token["token"], "token_file": map[string]any{"path": "/f"}}}, "/auth"},
 		"cert without a pair":     {map[string]any{"address": "https://v", "auth": map[string]any{"cert": map[string]any{}}}, "/auth/cert"},
@@ -116,13 +130,47 @@ func TestManifestKnowsLiteLLMsNames(t *testing.T) {
 	}
 }
 
+// What a login dials and reads is declared, so that the host lets it, and no team borrows the gateway's identity by it.
+func TestReachFollowsTheLogin(t *testing.T) {
+	for name, tc := range map[string]struct {
+		set   map[string]any
+		files []string
+		hosts []string // beside the server
+		own   bool
+	}{
+		"kubernetes":              {auth("kubernetes", "role", "r"), []string{serviceAccount}, nil, false},
+		"kubernetes by reference": {auth("kubernetes", "role", "r", "token", "t"), nil, nil, false},
+		"jwt in a file":           {auth("jwt", "token_file", "/run/jwt"), []string{"/run/jwt"}, nil, false},
+		"ldap":                    {auth("ldap", "username", "u", "password", "p"), nil, nil, false},
+		"aws with a key":          {auth("aws", "access_key_id", "AKIAIOSFODNN7EXAMPLE", "secret_access_key", "s"), nil, nil, false},
+		"google instance":         {auth("gcp", "role", "r"), nil, []string{"metadata.google.internal:80"}, true},
+		"google, signed for":      {auth("gcp", "role", "r", "service_account", "a@b"), nil, []string{"metadata.google.internal:80", "iamcredentials.googleapis.com:443"}, true},
+		"azure":                   {auth("azure", "role", "r"), nil, []string{"169.254.169.254:80"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, err := plugin().Open(t.Context(), sdk.Env{}, settings(t, "http://127.0.0.1:8200", tc.set))
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := append([]string{"127.0.0.1:8200"}, tc.hosts...)
+			if r := o.Reach; !slices.Equal(r.Endpoints, want) || !slices.Equal(r.Files, tc.files) || r.Ambient != tc.own {
+				t.Errorf("reach %+v, want endpoints %v, files %v, ambient %v", r, want, tc.files, tc.own)
+			}
+		})
+	}
+	o, err := plugin().Open(t.Context(), sdk.Env{}, settings(t, "http://127.0.0.1:8200", auth("aws")))
+	if err != nil || !o.Reach.Ambient {
+		t.Errorf("aws without a key: reach %+v, %v; want ambient", o.Reach, err)
+	}
+}
+
 // A plugin runs in a folder of its own, so the host makes the relative paths absolute that the schema tells it of.
 func TestTheHostKnowsWhichSettingsAreFiles(t *testing.T) {
 	var schema any
 	if err := json.Unmarshal(plugin().Manifest().Schema, &schema); err != nil {
 		t.Fatal(err)
 	}
-	for _, at := range []string{"tls.ca_file", "auth.cert.cert_file", "auth.cert.key_file", "auth.token_file.path"} {
+	for _, at := range []string{"tls.ca_file", "auth.cert.cert_file", "auth.cert.key_file", "auth.token_file.path", "auth.kubernetes.token_file", "auth.jwt.token_file"} {
 		s := schema
 		for k := range strings.SplitSeq(at, ".") {
 			object, _ := s.(map[string]any)
@@ -179,11 +227,10 @@ func TestNamespacesOfLoginAndSecretsAreApart(t *testing.T) {
 			if _, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"}); err != nil {
 				t.Fatal(err)
 			}
-			if got := f.seen[0].Header.Get("X-Vault-Namespace"); got != tc.login {
-				t.Errorf("login in namespace %q, want %q", got, tc.login)
-			}
-			if got := f.seen[1].Header.Get("X-Vault-Namespace"); got != tc.secrets {
-				t.Errorf("read in namespace %q, want %q", got, tc.secrets)
+			for path, want := range map[string]string{healthPath: "", loginPath: tc.login, getPath: tc.secrets} {
+				if r := f.last(path); r == nil || r.Header.Get("X-Vault-Namespace") != want {
+					t.Errorf("%s: not sent in namespace %q", path, want)
+				}
 			}
 		})
 	}

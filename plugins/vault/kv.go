@@ -106,7 +106,7 @@ func (st *store) read(ctx context.Context, op, name, version string) (document, 
 		return document{}, sdk.Errorf(sdk.Internal, "%s %q: the answer is not one of KV v2; is kv_version right?", op, name)
 	}
 	d := document{version: v2.Metadata.Version, created: parseTime(v2.Metadata.Created)}
-	d.state, d.expires = v2.Metadata.state(st.session.now())
+	d.state, d.expires = v2.Metadata.state(time.Now())
 	if d.state != sdk.StateEnabled {
 		return d, nil
 	}

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -73,7 +74,7 @@ func (st *store) meta(ctx context.Context, op, name string) (sdk.Meta, error) {
 		return sdk.Meta{}, document{}.alive(op, name)
 	}
 	d := document{version: h.Current}
-	d.state, m.Expires = v.state(st.session.now())
+	d.state, m.Expires = v.state(time.Now())
 	if err := d.alive(op, name); err != nil {
 		return sdk.Meta{}, err
 	}
@@ -129,7 +130,7 @@ func (st *store) Versions(ctx context.Context, r sdk.VersionsRequest) (sdk.Versi
 		}
 		id := strconv.Itoa(n)
 		v := sdk.Version{Version: id, Current: n == h.Current, Created: parseTime(h.Versions[id].Created)}
-		v.State, v.Expires = h.Versions[id].state(st.session.now())
+		v.State, v.Expires = h.Versions[id].state(time.Now())
 		page.Versions = append(page.Versions, v)
 	}
 	return page, nil

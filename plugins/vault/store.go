@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/keyway-dev/keyway/plugins/internal/session"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -17,7 +18,8 @@ import (
 type store struct {
 	s                      Settings
 	mount, prefix, transit string // without slashes at their ends
-	session                *session
+	account                *account
+	session                *session.Session[token]
 	transport              *http.Transport
 	noPatch                atomic.Bool // merge patch is not allowed or not known here
 }
@@ -60,13 +62,13 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 	if s.TLS.CAFile != "" {
 		trustFile(transport, s.TLS.CAFile)
 	}
-	client, err := newClient(s.Address, transport)
+	client, err := newClient(s.Address, &byPath{shared: transport, alone: s.TLS.alone(transport, s.Auth.Cert)}, s.Forward)
 	if err != nil {
 		return nil, err
 	}
-	st := &store{s: s, mount: trim(s.Mount), transit: trim(s.Transit), transport: transport, session: &session{
-		base: client, secrets: s.secrets(), login: s.login(), method: s.Auth.method(), logger: env.Logger, now: time.Now,
-	}}
+	acc := &account{base: client, secrets: s.secrets(), login: s.login(), method: s.Auth.method(env), logger: env.Logger}
+	acc.namespaces = acc.secrets == "" && acc.login == ""
+	st := &store{s: s, mount: trim(s.Mount), transit: trim(s.Transit), transport: transport, account: acc, session: session.New(acc.source())}
 	if p := trim(s.PathPrefix); p != "" {
 		st.prefix = p + "/"
 	}
@@ -84,7 +86,7 @@ func (st *store) Check(ctx context.Context) (sdk.Report, error) {
 		return sdk.Report{}, err
 	}
 	r := sdk.Report{Identity: t.DisplayName}
-	if left := time.Duration(t.TTL) * time.Second; left > 0 && !t.Renewable && !st.session.method.again {
+	if left := time.Duration(t.TTL) * time.Second; left > 0 && !t.Renewable && !st.account.method.again {
 		r.Notes = append(r.Notes, fmt.Sprintf("the token ends in %v and cannot be renewed", left))
 	}
 	if note := st.checkMount(ctx); note != "" {
@@ -121,29 +123,32 @@ func (st *store) checkMount(ctx context.Context) string {
 
 // Close revokes a token that was made for this store and drops its connections.
 func (st *store) Close(ctx context.Context) error { //nolint:unparam // the signature is that of sdk.Store
-	st.session.close(ctx)
+	if l := st.session.End(); l != nil {
+		st.account.revoke(ctx, l.Token)
+	}
 	st.transport.CloseIdleConnections()
 	return nil
 }
 
-// do makes one request with the store's token, and once more with a new one if that token has ended.
+// do makes one request with the store's token, and once more with a new one if that token has ended. Vault says 403 to an
+// ended token and to a denied path alike.
 func (st *store) do(ctx context.Context, r call) (answer, error) {
-	l, err := st.session.lease(ctx)
+	l, err := st.session.Lease(ctx)
 	if err != nil {
 		return answer{}, classify(r.op, r.object, err, nil)
 	}
-	a, err := send(ctx, l.clientFor(r), r)
+	a, err := send(ctx, l.Token.clientFor(r), r)
 	if r.once || !isForbidden(err) {
 		return a, err
 	}
-	n, refusal := st.session.refused(ctx, l)
+	n, refusal := st.session.Refused(ctx, l)
 	if refusal != nil {
 		return answer{}, classify(r.op, r.object, refusal, nil)
 	}
 	if n == l {
 		return a, err
 	}
-	return send(ctx, n.clientFor(r), r)
+	return send(ctx, n.Token.clientFor(r), r)
 }
 
 // Get reads one document, or the field of it. A warm Get is one request.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -73,6 +74,31 @@ func (t *TLS) config(login *Cert) (*tls.Config, error) {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return c, nil
+}
+
+// byPath sends what concerns logins on connections of their own where logins need that.
+type byPath struct {
+	shared *http.Transport
+	alone  *http.Transport // nil: they do not
+}
+
+// RoundTrip picks the connection.
+func (p *byPath) RoundTrip(r *http.Request) (*http.Response, error) {
+	if p.alone != nil && strings.Contains(r.URL.Path, "/v1/auth/") {
+		return p.alone.RoundTrip(r)
+	}
+	return p.shared.RoundTrip(r)
+}
+
+// alone makes the transport of logins with a certificate of files: each request is a connection, so that a login shows the
+// certificate which is in the files then, and not the one that an open connection showed.
+func (t *TLS) alone(shared *http.Transport, login *Cert) *http.Transport {
+	if login == nil || login.CertFile == "" {
+		return nil
+	}
+	own := shared.Clone()
+	own.DisableKeepAlives = true
+	return own
 }
 
 func invalid(path, message string) *sdk.Error {

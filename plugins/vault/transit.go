@@ -1,12 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/keyway-dev/keyway/sdk"
@@ -15,57 +16,85 @@ import (
 // keyForm is what the engine takes as the name of a key; above all it has no slash.
 var keyForm = regexp.MustCompile(`^\w(([\w.-]+)?\w)?$`)
 
-// Encrypt answers the key with the version that was used, "orders:3".
+// ciphertextForm is what the engine answers; it names the version of the key.
+var ciphertextForm = regexp.MustCompile(`^vault:v([1-9]\d*):`)
+
+// Encrypt answers the key with the version that was used, "orders:3". Asked with a version, it uses that one.
 func (st *store) Encrypt(ctx context.Context, r sdk.EncryptRequest) (sdk.EncryptResult, error) {
-	var out struct {
-		Ciphertext string `json:"ciphertext"`
-		Version    int    `json:"key_version"`
-	}
-	body := map[string]string{"plaintext": base64.StdEncoding.EncodeToString(r.Plaintext.Reveal())}
-	key, err := st.crypt(ctx, "encrypt", r.Key, r.AAD, body, &out)
+	name, version, err := st.key("encrypt", r.Key)
 	if err != nil {
 		return sdk.EncryptResult{}, err
 	}
-	if out.Ciphertext == "" {
-		return sdk.EncryptResult{}, sdk.Errorf(sdk.Internal, "encrypt %q: the answer holds no ciphertext", key)
+	body := map[string]any{"plaintext": base64.StdEncoding.EncodeToString(r.Plaintext.Reveal())}
+	if version > 0 {
+		body["key_version"] = version
 	}
-	return sdk.EncryptResult{Ciphertext: []byte(out.Ciphertext), Key: fmt.Sprintf("%s:%d", key, out.Version)}, nil
+	var out struct {
+		Ciphertext string `json:"ciphertext"`
+	}
+	if err := st.crypt(ctx, "encrypt", name, r.AAD, body, &out); err != nil {
+		return sdk.EncryptResult{}, err
+	}
+	used := ciphertextForm.FindStringSubmatch(out.Ciphertext)
+	if used == nil {
+		return sdk.EncryptResult{}, sdk.Errorf(sdk.Internal, "encrypt %q: the answer holds no ciphertext", name)
+	}
+	return sdk.EncryptResult{Ciphertext: []byte(out.Ciphertext), Key: name + ":" + used[1]}, nil
 }
 
 // Decrypt takes a key with or without a version: the ciphertext tells it.
 func (st *store) Decrypt(ctx context.Context, r sdk.DecryptRequest) (sdk.DecryptResult, error) {
+	name, _, err := st.key("decrypt", r.Key)
+	if err != nil {
+		return sdk.DecryptResult{}, err
+	}
+	used := ciphertextForm.FindSubmatch(r.Ciphertext)
+	if used == nil {
+		return sdk.DecryptResult{}, sdk.Errorf(sdk.InvalidArgument, "decrypt %q: the ciphertext is not of the form vault:v1:…", name)
+	}
 	var out struct {
 		Plaintext string `json:"plaintext"`
 	}
-	key, err := st.crypt(ctx, "decrypt", r.Key, r.AAD, map[string]string{"ciphertext": string(r.Ciphertext)}, &out)
-	if err != nil {
+	if err := st.crypt(ctx, "decrypt", name, r.AAD, map[string]any{"ciphertext": string(r.Ciphertext)}, &out); err != nil {
 		return sdk.DecryptResult{}, err
 	}
 	plain, err := base64.StdEncoding.DecodeString(out.Plaintext)
 	if err != nil || len(plain) == 0 {
-		return sdk.DecryptResult{}, sdk.Errorf(sdk.DataLoss, "decrypt %q: the answer holds no plaintext", key)
+		return sdk.DecryptResult{}, sdk.Errorf(sdk.DataLoss, "decrypt %q: the answer holds no plaintext", name)
 	}
-	return sdk.DecryptResult{Plaintext: sdk.NewSensitive(plain), Key: key}, nil
+	return sdk.DecryptResult{Plaintext: sdk.NewSensitive(plain), Key: name + ":" + string(used[1])}, nil
 }
 
-// crypt makes one request to the transit engine and gives the name of the key that it used.
-func (st *store) crypt(ctx context.Context, op, key string, aad []byte, body map[string]string, out any) (string, error) {
-	name, _, _ := strings.Cut(key, ":")
-	if key == "" {
-		name = st.s.TransitKey
+// key splits "orders:3"; version 0 is the latest. An empty key is that of the settings.
+func (st *store) key(op, key string) (name string, version int, err error) {
+	name, number, pinned := strings.Cut(cmp.Or(key, st.s.TransitKey), ":")
+	if pinned {
+		version, err = strconv.Atoi(number)
 	}
-	if !keyForm.MatchString(name) {
-		return "", sdk.Errorf(sdk.InvalidArgument, "%s: %q is not the name of a transit key", op, name)
+	if err != nil || pinned && version < 1 || !keyForm.MatchString(name) {
+		return "", 0, sdk.Errorf(sdk.InvalidArgument, "%s: %q is not the name of a transit key, with or without a version", op, key)
 	}
-	if len(aad) > 0 {
-		body["associated_data"] = base64.StdEncoding.EncodeToString(aad)
+	return name, version, nil
+}
+
+// crypt makes one request to the transit engine. A derived key takes aad as the context that it is derived with; others
+// bind it to the ciphertext, if their type can.
+// https://developer.hashicorp.com/vault/api-docs/secret/transit#encrypt-data
+func (st *store) crypt(ctx context.Context, op, name string, aad []byte, body map[string]any, out any) error {
+	switch bound := base64.StdEncoding.EncodeToString(aad); {
+	case st.s.TransitContext && bound == "":
+		return sdk.Errorf(sdk.InvalidArgument, "%s %q: the keys are derived (transit_context), and the call has no aad to derive one with", op, name)
+	case st.s.TransitContext:
+		body["context"] = bound
+	case bound != "":
+		body["associated_data"] = bound
 	}
 	a, err := st.do(ctx, call{op: op, object: name, method: http.MethodPut, path: st.transit + "/" + op + "/" + name, body: body})
 	if err != nil {
-		return "", err
+		return err
 	}
 	if json.Unmarshal(a.Data, out) != nil {
-		return "", sdk.Errorf(sdk.Internal, "%s %q: the answer is not transit's", op, name)
+		return sdk.Errorf(sdk.Internal, "%s %q: the answer is not transit's", op, name)
 	}
-	return name, nil
+	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -10,23 +9,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/keyway-dev/keyway/plugins/internal/session"
 	"github.com/keyway-dev/keyway/sdk"
 )
-
-// clock is the session's time in tests.
-type clock struct{ at atomic.Int64 }
-
-func (c *clock) now() time.Time          { return time.Unix(0, c.at.Load()) }
-func (c *clock) advance(d time.Duration) { c.at.Add(int64(d)) }
-
-func withClock(st *store) *clock {
-	c := &clock{}
-	c.at.Store(time.Now().UnixNano())
-	st.session.now = c.now
-	return c
-}
 
 // logins is a Vault whose logins give t1, t2, … and which serves the tokens that are good.
 type logins struct {
@@ -120,87 +108,6 @@ func TestADeniedPathCostsNoLogin(t *testing.T) {
 	}
 }
 
-func TestReloginsAreFiveSecondsApart(t *testing.T) {
-	var l logins
-	f := newFake(t, l.routes(3600))
-	st := openStore(t, f.URL, approle())
-	c := withClock(st)
-	get(t, st)
-	l.good.Delete("t1")
-	get(t, st)
-	l.good.Delete("t2")
-	_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
-	wantCode(t, "second refusal at once", err, sdk.PermissionDenied)
-	if got := f.calls(loginPath); got != 2 {
-		t.Errorf("%d logins within 5 s of the second, want 2", got)
-	}
-	c.advance(hold)
-	get(t, st)
-	if got := f.calls(loginPath); got != 3 {
-		t.Errorf("%d logins after 5 s, want 3", got)
-	}
-}
-
-func TestARefusedTokenAndALoginThatFailsSayTheLoginsCode(t *testing.T) {
-	for status, want := range map[int]sdk.Code{400: sdk.Unauthenticated, 503: sdk.Unavailable} {
-		var l logins
-		routes := l.routes(3600)
-		st := openStore(t, newFake(t, routes).URL, approle())
-		c := withClock(st)
-		get(t, st)
-		login := routes[loginPath]
-		routes[loginPath] = reply(status, `{"errors":["no"]}`)
-		l.good.Delete("t1")
-		for range 2 {
-			_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
-			wantCode(t, fmt.Sprintf("get while logins answer %d", status), err, want)
-		}
-		routes[loginPath] = login
-		c.advance(hold)
-		get(t, st)
-	}
-}
-
-func TestALeaseIsRenewedBeforeItEnds(t *testing.T) {
-	var l logins
-	f := newFake(t, l.routes(60))
-	st := openStore(t, f.URL, approle())
-	c := withClock(st)
-	for range 5 {
-		get(t, st)
-		c.advance(41 * time.Second)
-	}
-	if renewals, logins := f.calls(renewPath), f.calls(loginPath); renewals != 4 || logins != 1 {
-		t.Errorf("%d renewals and %d logins, want 4 and 1", renewals, logins)
-	}
-	c.advance(time.Minute)
-	get(t, st)
-	if got := f.calls(loginPath); got != 2 {
-		t.Errorf("%d logins after the lease ended unused, want 2", got)
-	}
-}
-
-func TestAFailedRenewalFallsBackToLoginAndThenToTheTokenAtHand(t *testing.T) {
-	var l logins
-	routes := l.routes(60)
-	routes[renewPath] = reply(400, `{"errors":["lease is not renewable"]}`)
-	f := newFake(t, routes)
-	st := openStore(t, f.URL, approle())
-	c := withClock(st)
-	get(t, st)
-	c.advance(41 * time.Second)
-	get(t, st)
-	if got := f.calls(loginPath); got != 2 {
-		t.Errorf("%d logins, want 2", got)
-	}
-	routes[loginPath] = reply(400, `{"errors":["invalid role or secret ID"]}`)
-	c.advance(41 * time.Second)
-	get(t, st)
-	c.advance(20 * time.Second)
-	_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
-	wantCode(t, "after the lease ended and no login works", err, sdk.Unauthenticated)
-}
-
 func TestARefusedLoginSaysSoWithoutItsCredentials(t *testing.T) {
 	for status, want := range map[int]sdk.Code{400: sdk.Unauthenticated, 403: sdk.Unauthenticated, 404: sdk.Unauthenticated, 503: sdk.Unavailable} {
 		f := newFake(t, map[string]http.HandlerFunc{loginPath: reply(status, `{"errors":["invalid: canary-secret-id"]}`)})
@@ -218,28 +125,6 @@ func TestARefusedTokenIsUnauthenticated(t *testing.T) {
 	wantCode(t, "get with a wrong token", err, sdk.Unauthenticated)
 }
 
-func TestATokenFileIsReadAgainWhenItsTokenIsRefused(t *testing.T) {
-	var l logins
-	l.good.Store("first", true)
-	f := newFake(t, l.routes(3600))
-	path := filepath.Join(t.TempDir(), "token")
-	writeFile(t, path, "first\n")
-	st := openStore(t, f.URL, map[string]any{"auth": map[string]any{"token_file": map[string]any{"path": path}}})
-	c := withClock(st)
-	get(t, st)
-	l.good.Delete("first")
-	_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
-	wantCode(t, "the file still holds the refused token", err, sdk.Unauthenticated)
-	l.good.Store("second", true)
-	writeFile(t, path, "second\n")
-	c.advance(hold)
-	get(t, st)
-	writeFile(t, path, "")
-	c.advance(time.Hour)
-	_, err = st.Get(t.Context(), sdk.GetRequest{Name: "x"})
-	wantCode(t, "the file is empty when the lease has ended", err, sdk.Unauthenticated)
-}
-
 func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
@@ -247,28 +132,76 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-func TestACallerThatLeavesDoesNotTakeTheLoginWithIt(t *testing.T) {
-	var l logins
-	routes := l.routes(3600)
-	login, entered, release := routes[loginPath], make(chan struct{}, 2), make(chan struct{})
-	routes[loginPath] = func(w http.ResponseWriter, r *http.Request) {
-		entered <- struct{}{}
-		<-release
-		login(w, r)
+// What the session does in time is tested there; these hold that it is wired to Vault's API.
+func TestALeaseIsRenewedAndWhenThatFailsReplaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l logins
+		routes := l.routes(60)
+		f, env := newFakeInBubble(t, routes)
+		st := openWith(t, env, f.URL, approle())
+		for range 5 {
+			get(t, st)
+			<-time.After(41 * time.Second)
+		}
+		if renewals, logins := f.calls(renewPath), f.calls(loginPath); renewals != 4 || logins != 1 {
+			t.Errorf("%d renewals and %d logins, want 4 and 1", renewals, logins)
+		}
+		routes[renewPath] = reply(400, `{"errors":["lease is not renewable"]}`)
+		get(t, st)
+		if got := f.calls(loginPath); got != 2 {
+			t.Errorf("%d logins after a renewal that failed, want 2", got)
+		}
+		<-time.After(time.Minute)
+		get(t, st)
+		if got := f.calls(loginPath); got != 3 {
+			t.Errorf("%d logins after the lease ended unused, want 3", got)
+		}
+	})
+}
+
+func TestARefusedTokenAndALoginThatFailsSayTheLoginsCode(t *testing.T) {
+	for status, want := range map[int]sdk.Code{400: sdk.Unauthenticated, 503: sdk.Unavailable} {
+		synctest.Test(t, func(t *testing.T) {
+			var l logins
+			routes := l.routes(3600)
+			f, env := newFakeInBubble(t, routes)
+			st := openWith(t, env, f.URL, approle())
+			get(t, st)
+			login := routes[loginPath]
+			routes[loginPath] = reply(status, `{"errors":["no"]}`)
+			l.good.Delete("t1")
+			for range 2 {
+				_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
+				wantCode(t, fmt.Sprintf("get while logins answer %d", status), err, want)
+			}
+			routes[loginPath] = login
+			<-time.After(session.Hold)
+			get(t, st)
+		})
 	}
-	st := openStore(t, newFake(t, routes).URL, approle())
-	ctx, leave := context.WithCancel(t.Context())
-	var first, second error
-	var wg sync.WaitGroup
-	wg.Go(func() { _, first = st.Get(ctx, sdk.GetRequest{Name: "x"}) })
-	<-entered
-	wg.Go(func() { _, second = st.Get(t.Context(), sdk.GetRequest{Name: "x"}) })
-	leave()
-	<-entered // the second has taken over
-	close(release)
-	wg.Wait()
-	wantCode(t, "the one who left", first, sdk.Canceled)
-	wantCode(t, "the one who stayed", second, sdk.OK)
+}
+
+func TestATokenFileIsReadAgainWhenItsTokenIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var l logins
+		l.good.Store("first", true)
+		f, env := newFakeInBubble(t, l.routes(3600))
+		path := filepath.Join(t.TempDir(), "token")
+		writeFile(t, path, "first\n")
+		st := openWith(t, env, f.URL, map[string]any{"auth": map[string]any{"token_file": map[string]any{"path": path}}})
+		get(t, st)
+		l.good.Delete("first")
+		_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
+		wantCode(t, "the file still holds the refused token", err, sdk.Unauthenticated)
+		l.good.Store("second", true)
+		writeFile(t, path, "second\n")
+		<-time.After(session.Hold)
+		get(t, st)
+		writeFile(t, path, "")
+		<-time.After(time.Hour)
+		_, err = st.Get(t.Context(), sdk.GetRequest{Name: "x"})
+		wantCode(t, "the file is empty when the lease has ended", err, sdk.Unauthenticated)
+	})
 }
 
 func TestCloseRevokesTheTokenOfALoginAndNoOther(t *testing.T) {

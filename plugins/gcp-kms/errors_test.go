@@ -3,15 +3,20 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
 	"github.com/keyway-dev/keyway/internal/fake/fault"
+	"github.com/keyway-dev/keyway/internal/fake/gcpkms"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -172,4 +177,37 @@ func TestAServerThatIsGoneIsUnavailable(t *testing.T) {
 	wantCode(t, "decrypt", err, sdk.Unavailable)
 	_, err = st.Check(t.Context())
 	wantCode(t, "check", err, sdk.Unavailable)
+}
+
+func TestACertificateThatIsNotTrustedIsUnavailable(t *testing.T) {
+	web := httptest.NewTLSServer(nil) // for its certificate, which nobody trusts
+	web.Close()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := gcpkms.New()
+	t.Cleanup(srv.Serve(l, grpc.Creds(credentials.NewServerTLSFromCert(&web.TLS.Certificates[0]))))
+	st := openStore(t, l.Addr().String(), map[string]any{"endpoint": "https://" + l.Addr().String(), "auth": map[string]any{"token": map[string]any{"access_token": "canary"}}})
+	_, err = st.Decrypt(t.Context(), sdk.DecryptRequest{Ciphertext: []byte("x")})
+	wantCode(t, "decrypt", err, sdk.Unavailable)
+	if !strings.Contains(err.Error(), "certificate") || strings.Contains(err.Error(), "canary") {
+		t.Errorf("the error tells not why, or a secret: %v", err)
+	}
+	if n := len(srv.Calls()); n != 0 {
+		t.Errorf("%d calls reached a server that is not trusted, want none", n)
+	}
+}
+
+func TestALoginThatIsRefusedIsUnauthenticated(t *testing.T) {
+	srv, address := newServer(t)
+	st := openStore(t, address, nil)
+	srv.Accept(func(string) bool { return false })
+	_, err := st.Decrypt(t.Context(), sdk.DecryptRequest{Ciphertext: []byte("x")})
+	wantCode(t, "decrypt", err, sdk.Unauthenticated)
+	if e := asError(err); e.Reason != "CREDENTIALS_MISSING" {
+		t.Errorf("the reason is %q, want Google's own", e.Reason)
+	}
+	_, err = st.Check(t.Context())
+	wantCode(t, "check", err, sdk.Unauthenticated)
 }

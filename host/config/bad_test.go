@@ -78,6 +78,8 @@ func TestBadFiles(t *testing.T) {
 		{"own reference", store("provider: x\nsettings: {token: secret://prod/t}"), "k.yaml:5:5 stores.prod.settings: the references of stores go round: prod -> prod"},
 		{"ciphertext store", store("provider: x\nciphertext_from: envv"), `k.yaml:5:5 stores.prod.ciphertext_from: no store is named "envv"; did you mean "env"?`},
 		{"ciphertext of itself", store("provider: x\nciphertext_from: prod"), "k.yaml:5:5 stores.prod.ciphertext_from: names its own store"},
+		{"ciphertext for a secret", "version: 1\nstores: {k: {provider: x, ciphertext_from: env}}\nreferences: {default_store: k, fallback: env}\n",
+			"k.yaml:3:32 references.fallback: cannot be env: there the environment holds the ciphertext of the name, which would stand for the secret"},
 		{"document and ciphertext", store("provider: x\ndocument: d\nciphertext_from: env"), "k.yaml:6:5 stores.prod.ciphertext_from: cannot stand beside document: a name is a field of the document, or a ciphertext elsewhere"},
 		{"document name", store("provider: x\ndocument: a//b"), `k.yaml:5:5 stores.prod.document: name "a//b" has the segment ""; no segment between slashes may be empty, "." or ".."`},
 		{"infinity in settings", store("provider: x\nsettings: {a: .inf}"), "k.yaml:5:16 stores.prod.settings.a: must be a finite number"},

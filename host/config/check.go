@@ -152,8 +152,11 @@ func (k *checker) references() {
 			k.fault(at, "%q is in the list twice", n)
 		}
 	}
-	if r.Fallback != "" && r.Fallback != "none" && r.Fallback != "env" {
+	switch {
+	case r.Fallback != "" && r.Fallback != "none" && r.Fallback != "env":
 		k.fault("references.fallback", "must be none or env")
+	case r.Fallback == "env" && k.c.Stores[r.DefaultStore].CiphertextFrom == "env":
+		k.fault("references.fallback", "cannot be env: there the environment holds the ciphertext of the name, which would stand for the secret")
 	}
 }
 

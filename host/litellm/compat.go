@@ -59,7 +59,7 @@ func (m *manager) settings(t *translator, block, at *yaml.Node) map[string]any {
 		}
 		value, err := s.convert(text, name)
 		if err != nil {
-			m.fault(at, systemPath, "the variable %s %v", name, err)
+			m.fault(at, m.path, "the variable %s %v", name, err)
 			continue
 		}
 		t.put(pointer, value)
@@ -96,7 +96,7 @@ func (m *manager) missing(t *translator, at *yaml.Node, pointer string, s schema
 			}
 		}
 		if len(names) > 0 {
-			m.fault(at, systemPath, "the setting %s/%s of the plugin is missing; it comes from the variables %s", pointer, k, strings.Join(names, ", "))
+			m.fault(at, m.path, "the setting %s/%s of the plugin is missing; it comes from the variables %s", pointer, k, strings.Join(names, ", "))
 		}
 	}
 	for _, k := range slices.Sorted(maps.Keys(settings)) {
@@ -207,7 +207,7 @@ func (m *manager) choose(t *translator, at *yaml.Node, pointer string, s schema,
 		}
 	}
 	if chosen == "" {
-		m.fault(at, systemPath, "%s has several alternatives set, %s; set the variables of one only", pointer, strings.Join(filled, " and "))
+		m.fault(at, m.path, "%s has several alternatives set, %s; set the variables of one only", pointer, strings.Join(filled, " and "))
 		return
 	}
 	for _, name := range filled {
@@ -215,7 +215,7 @@ func (m *manager) choose(t *translator, at *yaml.Node, pointer string, s schema,
 			delete(settings, name)
 		}
 	}
-	m.notes = append(m.notes, fmt.Sprintf("%s %s: %s are set for %s; %s counts, as in LiteLLM", m.doc.place(at), systemPath, strings.Join(filled, " and "), pointer, chosen))
+	m.notes = append(m.notes, fmt.Sprintf("%s %s: %s are set for %s; %s counts, as in LiteLLM", m.doc.place(at), m.path, strings.Join(filled, " and "), pointer, chosen))
 }
 
 // ttl gives the store's cache, where one of the manager's variables tells how long values are kept.
@@ -227,7 +227,7 @@ func (m *manager) ttl(t *translator) *config.Cache {
 		}
 		seconds, err := strconv.ParseUint(text, 10, 31)
 		if err != nil {
-			m.problems = append(m.problems, config.Problem{File: m.doc.file, Path: systemPath, Message: fmt.Sprintf("the variable %s must be a number of seconds", name)})
+			m.problems = append(m.problems, config.Problem{File: m.doc.file, Path: m.path, Message: fmt.Sprintf("the variable %s must be a number of seconds", name)})
 			return nil
 		}
 		ttl := time.Duration(seconds) * time.Second

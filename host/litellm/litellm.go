@@ -12,6 +12,10 @@
 //	litellm.default./POINTER the JSON value of a setting that LiteLLM's configuration implies
 //	litellm.order./POINTER   of several alternatives that are filled, the first complete one counts: "approle,token"
 //	litellm.ttl              variables that hold how many seconds values are kept: "X_REFRESH_INTERVAL"
+//	litellm.ciphertexts      "env": the manager keeps no secrets; it decrypts what the variables hold, in base64
+//	litellm.decrypt.switch   a variable: where it is "True", LiteLLM decrypts variables before it reads its configuration,
+//	litellm.decrypt.variables  those whose names begin so, without regard to case; the rest is the name of the plaintext
+//	litellm.decrypt.values   and those whose values begin so
 //
 // Nothing here reads a secret. Loading opens files only.
 package litellm
@@ -28,10 +32,14 @@ import (
 // Store is the name of the store that stands for LiteLLM's secret manager.
 const Store = "litellm"
 
+// Decrypter is the name of the store that stands for what LiteLLM decrypts variables with before it starts.
+const Decrypter = "litellm-decrypt"
+
 // Translation is what a LiteLLM configuration means to us. It is immutable.
 type Translation struct {
 	// Config has the store "litellm", if the file names a manager, and says that it answers os.environ/NAME. Without a
-	// manager it has no store, and the environment answers.
+	// manager the environment answers. It has the store "litellm-decrypt", if the environment says that variables are to be
+	// decrypted.
 	Config *config.Config
 	// References are what LiteLLM must get, in the order of the file, the ones it reads by itself last.
 	References []Reference
@@ -59,19 +67,22 @@ type Reference struct {
 	InFile bool
 }
 
-// Load translates a file. env is LiteLLM's environment, os.LookupEnv as a rule; manifests are those of all installed
-// plugins. What is wrong comes as one [config.Error] with every problem.
-func Load(file string, env func(string) (string, bool), manifests []sdk.Manifest) (*Translation, error) {
+// Load translates a file. environ is LiteLLM's environment, "NAME=value", os.Environ() as a rule; manifests are those of all
+// installed plugins. What is wrong comes as one [config.Error] with every problem.
+func Load(file string, environ []string, manifests []sdk.Manifest) (*Translation, error) {
 	doc, problems := read(file)
 	if len(problems) > 0 {
 		return nil, config.NewError(problems...)
 	}
-	m := manager{doc: doc, env: env, manifests: manifests}
+	vars := variables(environ)
+	m := manager{doc: doc, env: vars.lookup, manifests: manifests, path: systemPath}
 	cfg := m.translate()
 	s := newScanner(doc)
 	s.environmentBlock()
 	s.walk(doc.root, "", true)
 	s.implicit(cfg.References.HostedNames)
+	m.ciphertexts(cfg, s)
+	m.decrypted(cfg, s, vars)
 	if problems := append(m.problems, s.problems...); len(problems) > 0 {
 		return nil, config.NewError(problems...)
 	}
@@ -79,8 +90,14 @@ func Load(file string, env func(string) (string, bool), manifests []sdk.Manifest
 		Notes: append(m.notes, s.notes...), doc: doc, inline: s.inline}, nil
 }
 
-// NamesManager reports whether a file may name a secret manager, so that the plugins' manifests are needed to load it.
-func NamesManager(file string) bool {
+// NamesManager reports whether a file, or a variable USE_SYSTEM=True, may name a secret manager, so that the plugins'
+// manifests are needed to load it.
+func NamesManager(file string, environ []string) bool {
+	for name, value := range variables(environ) {
+		if strings.HasPrefix(name, "USE_") && value == switchedOn {
+			return true
+		}
+	}
 	doc, problems := read(file)
 	if len(problems) > 0 {
 		return false // Load will say what is wrong

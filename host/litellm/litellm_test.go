@@ -74,11 +74,15 @@ func write(t *testing.T, files map[string]string) string {
 }
 
 // environment gives variables; without any, those that let a manager be translated.
-func environment(vars map[string]string) func(string) (string, bool) {
+func environment(vars map[string]string) []string {
 	if vars == nil {
 		vars = map[string]string{"BANK_ADDR": "https://bank", "BANK_TOKEN": "s3cret"}
 	}
-	return func(name string) (string, bool) { v, ok := vars[name]; return v, ok }
+	var environ []string
+	for name, value := range vars {
+		environ = append(environ, name+"="+value)
+	}
+	return environ
 }
 
 func load(t *testing.T, text string, vars map[string]string) *litellm.Translation {

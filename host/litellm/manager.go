@@ -17,6 +17,7 @@ type manager struct {
 	doc       *document
 	env       func(string) (string, bool)
 	manifests []sdk.Manifest
+	path      string // what names the manager, for messages
 	problems  []config.Problem
 	notes     []string
 	withheld  []string
@@ -62,6 +63,12 @@ func (m *manager) translate() *config.Config {
 	st := config.Store{Provider: manifest.Name, Access: m.access(settings), Document: m.text(settings, "primary_secret_name")}
 	st.Settings = m.settings(t, settings, at)
 	st.Cache = m.ttl(t)
+	if st.CiphertextFrom = manifest.Compat["litellm.ciphertexts"]; st.CiphertextFrom != "" {
+		cfg.References.Fallback = "" // the environment has the ciphertext
+		if st.Document != "" {
+			m.fault(member(settings, "primary_secret_name"), settingsPath+".primary_secret_name", "%s keeps no secrets", manifest.Compat["litellm.system"])
+		}
+	}
 	m.withheld = t.secretNames
 	cfg.Stores = map[string]config.Store{Store: st}
 	if st.Access.CanRead() {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -123,8 +124,8 @@ func (a *app) configConvert(ctx context.Context, file string) error {
 // translate reads LiteLLM's configuration with the manifests of the installed plugins, if it names a manager. A plugin that does
 // not describe itself is told of, since the manager may be just that one.
 func (a *app) translate(ctx context.Context, base *config.Config, file string) (*litellm.Translation, error) {
-	if !litellm.NamesManager(file) {
-		return litellm.Load(file, os.LookupEnv, nil)
+	if !litellm.NamesManager(file, os.Environ()) {
+		return litellm.Load(file, os.Environ(), nil)
 	}
 	_, all, failed := describeAll(ctx, a.catalog(base))
 	var manifests []sdk.Manifest
@@ -133,7 +134,7 @@ func (a *app) translate(ctx context.Context, base *config.Config, file string) (
 			manifests = append(manifests, all[i])
 		}
 	}
-	t, err := litellm.Load(file, os.LookupEnv, manifests)
+	t, err := litellm.Load(file, os.Environ(), manifests)
 	if err != nil {
 		return nil, errors.Join(append([]error{err}, failed...)...)
 	}
@@ -150,18 +151,20 @@ func combine(base *config.Config, t *litellm.Translation, folder string) (*confi
 	if len(t.Config.Stores) == 0 {
 		return base, nil
 	}
-	if _, ok := base.Stores[litellm.Store]; ok {
-		return nil, config.NewError(base.Problem(config.Path("stores", litellm.Store), "%s names a secret manager, which needs this store's name; rename the store, or take the manager out of %s", t.Config.File, t.Config.File))
+	for name := range t.Config.Stores {
+		if _, ok := base.Stores[name]; ok {
+			return nil, config.NewError(base.Problem(config.Path("stores", name), "%s names a secret manager, which needs this store's name; rename the store, or take the manager out of %s", t.Config.File, t.Config.File))
+		}
 	}
 	if base.References.DefaultStore != "" && t.Config.References.DefaultStore != "" {
 		return nil, config.NewError(base.Problem("references.default_store", "%s names a secret manager, which answers os.environ/NAME too; remove one of the two", t.Config.File))
 	}
 	c := *base
-	c.Stores = map[string]config.Store{}
-	for name, s := range base.Stores {
-		c.Stores[name] = s
+	c.Stores = maps.Clone(base.Stores)
+	if c.Stores == nil {
+		c.Stores = map[string]config.Store{}
 	}
-	c.Stores[litellm.Store] = t.Config.Stores[litellm.Store]
+	maps.Copy(c.Stores, t.Config.Stores)
 	if t.Config.References.DefaultStore != "" {
 		c.References = t.Config.References
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/keyway-dev/keyway/internal/fake/gcpsm"
 	"github.com/keyway-dev/keyway/sdk"
@@ -68,4 +69,10 @@ func wantValue(t *testing.T, st *store, name, version, want string) {
 	if err != nil || !s.Value.Equal(sdk.SensitiveString(want)) {
 		t.Errorf("get %q version %q: %v, or another value", name, version, err)
 	}
+}
+
+// withDeadline gives a context that ends long before an hour has passed, and long after any test.
+func withDeadline(t *testing.T) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), 10*time.Minute)
 }

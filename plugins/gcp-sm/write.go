@@ -23,13 +23,15 @@ const (
 	maxAnnotations = 16 << 10 // bytes of all keys and values
 )
 
-// A creator that is between its two calls is done with them soon; one that has not come to the second by then never will.
+// A writer that is between its two calls is done with them soon. One that has not come to the second while another waited
+// for settle never will, nor will one that began longer ago than clocks differ.
 const (
-	halfWritten = 2 * time.Second
-	halfPoll    = 100 * time.Millisecond
+	settle     = 5 * time.Second
+	settlePoll = 100 * time.Millisecond
+	settled    = time.Minute
 )
 
-// claim is the annotation with which a writer takes over a secret that was left without a version.
+// claim is the annotation with which a writer takes over a secret that was left without a version: the time it did so.
 const claim = "keyway-claim"
 
 // Forms of labels and annotations.
@@ -108,18 +110,18 @@ func (st *store) takeOver(ctx context.Context, s secret) error {
 	if err != nil {
 		return err
 	}
-	for waited := time.Duration(0); waited < halfWritten; waited += halfPoll {
-		if err := pause(ctx, halfPoll); err != nil {
+	for left := patience(about, time.Now()); left > 0; left -= settlePoll {
+		if err := pause(ctx, settlePoll); err != nil {
 			return err
 		}
 		if whole, err := st.hasVersions(ctx, s); whole || err != nil {
 			return cmp.Or[error](err, exists)
 		}
 	}
-	c := call{op: "put", object: s.name, on: st.path(s), need: toUpdate}
 	notes := map[string]string{}
 	maps.Copy(notes, about.GetAnnotations())
 	notes[claim] = time.Now().UTC().Format(time.RFC3339Nano)
+	c := call{op: "put", object: s.name, on: st.path(s), need: toUpdate}
 	_, err = st.client.UpdateSecret(ctx, &smpb.UpdateSecretRequest{
 		Secret:     &smpb.Secret{Name: st.path(s), Etag: about.GetEtag(), Annotations: notes},
 		UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"annotations"}},
@@ -128,6 +130,18 @@ func (st *store) takeOver(ctx context.Context, s secret) error {
 		return exists // another writer was first
 	}
 	return err
+}
+
+// patience is how long to wait for the version of a secret that has none, since another writer may be at it.
+func patience(about *smpb.Secret, now time.Time) time.Duration {
+	begun := timeOf(about.GetCreateTime())
+	if t, err := time.Parse(time.RFC3339Nano, about.GetAnnotations()[claim]); err == nil && t.After(begun) {
+		begun = t
+	}
+	if now.Sub(begun) > settled {
+		return 0
+	}
+	return settle
 }
 
 func (st *store) hasVersions(ctx context.Context, s secret) (bool, error) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	smpb "cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/grpc/codes"
@@ -218,4 +219,12 @@ func page[T any](all []T, size int32, token string) (items []T, next string, err
 		next = strconv.Itoa(to)
 	}
 	return all[from:to], next, nil
+}
+
+// Age makes a secret as if it had been created earlier.
+func (s *Server) Age(id string, by time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	about := s.secrets[id].about
+	about.CreateTime = timestamppb.New(about.GetCreateTime().AsTime().Add(-by))
 }

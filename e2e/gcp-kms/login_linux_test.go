@@ -24,8 +24,6 @@ import (
 	"github.com/keyway-dev/keyway/internal/fake/gcpkms"
 )
 
-const gatewayKey = "projects/acme/locations/global/keyRings/litellm/cryptoKeys/gateway"
-
 // The program decrypts a variable with each login, at Google's own address, with the plugin confined as in production.
 func TestTheProgramDecryptsWithEveryLogin(t *testing.T) {
 	if !inside() {

@@ -39,7 +39,7 @@ func statCurrent(ctx context.Context, t *Target) error {
 	switch {
 	case m.Name != name:
 		return fmt.Errorf("stat: name %q, want %q", m.Name, name)
-	case m.Version != "" && m.Version != s.Version:
+	case m.Version != "" && s.Version != "" && m.Version != s.Version:
 		return fmt.Errorf("stat: version %q, but Get answers %q", m.Version, s.Version)
 	}
 	return nil

@@ -33,15 +33,9 @@ func (s *Server) certify(require bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	client := template("gateway", 3)
-	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	clientCert, clientKey, err := sign(client, ca, caKey)
-	if err != nil {
-		return "", err
-	}
 	s.CA = pemText("CERTIFICATE", ca.Raw)
-	s.Cert = pemText("CERTIFICATE", clientCert.Raw)
-	if s.Key, err = keyText(clientKey); err != nil {
+	s.authority, s.authorityKey = ca, caKey
+	if s.Cert, s.Key, err = s.newClientCert("gateway"); err != nil {
 		return "", err
 	}
 	key, err := keyText(serverKey)
@@ -56,6 +50,18 @@ func (s *Server) certify(require bool) (string, error) {
 	}
 	return fmt.Sprintf("tls_cert_file = %q\n tls_key_file = %q\n tls_client_ca_file = %q\n tls_require_and_verify_client_cert = %t",
 		filepath.Join(s.dir, "cert.pem"), filepath.Join(s.dir, "key.pem"), filepath.Join(s.dir, "ca.pem"), require), nil
+}
+
+// newClientCert makes another certificate that the server takes from clients, and its key, as PEM texts.
+func (s *Server) newClientCert(name string) (cert, key string, err error) {
+	client := template(name, time.Now().UnixNano())
+	client.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	made, private, err := sign(client, s.authority, s.authorityKey)
+	if err != nil {
+		return "", "", err
+	}
+	key, err = keyText(private)
+	return pemText("CERTIFICATE", made.Raw), key, err
 }
 
 func template(name string, serial int64) *x509.Certificate {

@@ -4,6 +4,8 @@ package openbao
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
@@ -28,6 +30,9 @@ type Server struct {
 	Token string // the root token
 	// CA, Cert and Key are PEM texts of a TLS server: whom to trust, and a client certificate that it accepts.
 	CA, Cert, Key string
+
+	authority    *x509.Certificate
+	authorityKey *ecdsa.PrivateKey
 
 	process   *process
 	dir       string

@@ -157,8 +157,13 @@ type Lease struct {
 // LoginLeases gives the live tokens of an auth mount.
 func (s *Server) LoginLeases(t testing.TB, mount string) []Lease {
 	t.Helper()
-	prefix := "auth/" + mount + "/login"
-	a, err := s.Client().Logical().ListWithContext(t.Context(), "sys/leases/lookup/"+prefix)
+	return s.leases(t, "auth/"+mount+"/login/")
+}
+
+// leases goes through folders, which methods with a user name in the path have.
+func (s *Server) leases(t testing.TB, folder string) []Lease {
+	t.Helper()
+	a, err := s.Client().Logical().ListWithContext(t.Context(), "sys/leases/lookup/"+folder)
 	if err != nil {
 		t.Fatalf("list logins: %v", err)
 	}
@@ -168,7 +173,11 @@ func (s *Server) LoginLeases(t testing.TB, mount string) []Lease {
 	keys, _ := a.Data["keys"].([]any)
 	var leases []Lease
 	for _, k := range keys {
-		id := fmt.Sprintf("%s/%v", prefix, k)
+		id := fmt.Sprintf("%s%v", folder, k)
+		if strings.HasSuffix(id, "/") {
+			leases = append(leases, s.leases(t, id)...)
+			continue
+		}
 		text, _ := s.Write(t, "sys/leases/lookup", map[string]any{"lease_id": id})["expire_time"].(string)
 		expires, _ := time.Parse(time.RFC3339Nano, text)
 		leases = append(leases, Lease{ID: id, Expires: expires})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -160,7 +161,7 @@ func (st *store) aliases(ctx context.Context, s secret) map[string][]string {
 	}
 	out := map[string][]string{}
 	for _, alias := range slices.Sorted(maps.Keys(about.GetVersionAliases())) {
-		number := decimal(about.GetVersionAliases()[alias])
+		number := strconv.FormatInt(about.GetVersionAliases()[alias], 10)
 		out[number] = append(out[number], alias)
 	}
 	return out

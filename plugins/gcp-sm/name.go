@@ -14,8 +14,9 @@ const maxName = 255
 
 var (
 	nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
-	// versionForm is that of a number or an alias.
+	// versionForm is that of a number or an alias, numberForm that of a version's resource.
 	versionForm = regexp.MustCompile(`^([1-9][0-9]{0,18}|[A-Za-z][A-Za-z0-9_-]{0,62})$`)
+	numberForm  = regexp.MustCompile(`/secrets/([^/]+)/versions/([1-9][0-9]*)$`)
 )
 
 // secret is a name with the id that Google has for it.
@@ -84,16 +85,8 @@ func lastOf(resource string) string { return resource[strings.LastIndexByte(reso
 
 // versionOf gives the number of a version of s, or nothing if the resource is not one.
 func versionOf(resource string, s secret) string {
-	rest, number, ok := cutLast(resource, "/versions/")
-	if !ok || lastOf(rest) != s.id || !versionForm.MatchString(number) || number[0] > '9' {
-		return ""
+	if m := numberForm.FindStringSubmatch(resource); m != nil && m[1] == s.id {
+		return m[2]
 	}
-	return number
-}
-
-func cutLast(text, sep string) (before, after string, found bool) {
-	if i := strings.LastIndex(text, sep); i >= 0 {
-		return text[:i], text[i+len(sep):], true
-	}
-	return text, "", false
+	return ""
 }

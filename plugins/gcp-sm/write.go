@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"context"
 	"maps"
-	"regexp"
 	"strconv"
 	"time"
-	"unicode/utf8"
 
 	smpb "cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
@@ -15,13 +13,9 @@ import (
 	"github.com/keyway-dev/keyway/sdk"
 )
 
-// Limits of Secret Manager.
+// maxValue is the most that a version holds, in bytes.
 // https://cloud.google.com/secret-manager/quotas
-const (
-	maxValue       = 64 << 10 // bytes of a version
-	maxLabels      = 64
-	maxAnnotations = 16 << 10 // bytes of all keys and values
-)
+const maxValue = 64 << 10
 
 // A writer that is between its two calls is done with them soon. One that has not come to the second while another waited
 // for settle never will, nor will one that began longer ago than clocks differ.
@@ -33,14 +27,6 @@ const (
 
 // claim is the annotation with which a writer takes over a secret that was left without a version: the time it did so.
 const claim = "keyway-claim"
-
-// Forms of labels and annotations.
-// https://cloud.google.com/secret-manager/docs/reference/rpc/google.cloud.secretmanager.v1#secret
-var (
-	labelForm      = regexp.MustCompile(`^[\p{Ll}\p{Lo}][\p{Ll}\p{Lo}\p{N}_-]{0,62}$`)
-	labelValue     = regexp.MustCompile(`^[\p{Ll}\p{Lo}\p{N}_-]{0,63}$`)
-	annotationForm = regexp.MustCompile(`^[a-zA-Z0-9]([a-zA-Z0-9._-]{0,61}[a-zA-Z0-9])?$`)
-)
 
 // Put adds a version. A secret that does not exist is created first: Google has no call for both. Of two that create at
 // once one does, and without a condition the other adds its version to it.
@@ -214,37 +200,6 @@ func (s *Settings) place(about *smpb.Secret) {
 	}
 }
 
-func badLabels(labels map[string]string) string {
-	if len(labels) > maxLabels {
-		return "a secret has at most " + strconv.Itoa(maxLabels) + " labels"
-	}
-	for k, v := range labels {
-		switch {
-		case !labelForm.MatchString(k) || len(k) > 128:
-			return "a label's key begins with a lower-case letter and has at most 63 lower-case letters, digits, dashes and underscores"
-		case !labelValue.MatchString(v) || len(v) > 128:
-			return "a label's value has at most 63 lower-case letters, digits, dashes and underscores"
-		}
-	}
-	return ""
-}
-
-func badAnnotations(notes map[string]string) string {
-	size := 0
-	for k, v := range notes {
-		if size += len(k) + len(v); !annotationForm.MatchString(k) {
-			return "an annotation's key has at most 63 letters, digits, dashes, underscores and dots, and begins and ends with a letter or digit"
-		}
-		if !utf8.ValidString(v) {
-			return "an annotation is text"
-		}
-	}
-	if size >= maxAnnotations {
-		return "description and annotations have less than " + strconv.Itoa(maxAnnotations) + " bytes together"
-	}
-	return ""
-}
-
 // Delete removes a secret with all its versions. Google keeps nothing of it.
 // https://cloud.google.com/secret-manager/docs/delete-secret
 func (st *store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteResult, error) {
@@ -257,5 +212,3 @@ func (st *store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteRes
 		return st.client.DeleteSecret(ctx, &smpb.DeleteSecretRequest{Name: st.path(s)})
 	})
 }
-
-func decimal(n int64) string { return strconv.FormatInt(n, 10) }

@@ -1,12 +1,9 @@
 package host
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"iter"
-	"unicode/utf8"
 
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -134,16 +131,20 @@ func (s *Store) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error
 		return sdk.PutResult{}, err
 	}
 	if s.m.cfg.Document != "" {
-		return s.putField(ctx, r)
+		return s.putField(ctx, element{s.m.cfg.Document, "/" + escapePointer(r.Name)}, r)
 	}
 	return s.put(ctx, r)
 }
 
-// put writes a secret of the backend's.
+// put writes a secret of the backend's. One that is deleted and can be brought back takes no new value in some backends; it
+// is brought back first there.
 func (s *Store) put(ctx context.Context, r sdk.PutRequest) (out sdk.PutResult, err error) {
 	defer s.h.forget(s.m.name, r.Name)
 	err = s.change(ctx, "put", r.Name, func(ctx context.Context) (string, error) {
 		out, err = s.m.store.Put(ctx, r)
+		if r.If.IsZero() && sdk.CodeOf(err) == sdk.FailedPrecondition && s.m.store.Restore(ctx, sdk.RestoreRequest{Name: r.Name}) == nil {
+			out, err = s.m.store.Put(ctx, r)
+		}
 		return out.Version, err
 	})
 	return out, err
@@ -200,86 +201,4 @@ func (s *Store) plain(op string) error {
 		return nil
 	}
 	return sdk.Errorf(sdk.Unimplemented, "store %s: %s: its names are fields of the document %q, which have none of their own", s.m.name, op, s.m.cfg.Document)
-}
-
-func (s *Store) getField(ctx context.Context, name, version string) (*Value, error) {
-	if err := checkNames(name, version); err != nil {
-		return nil, err
-	}
-	secret, err := s.m.store.Get(ctx, sdk.GetRequest{Name: s.m.cfg.Document, Version: version})
-	if err != nil {
-		return nil, err
-	}
-	v := valueOf(s.m.name, s.m.cfg.Document, secret)
-	r := reading{pointer: "/" + escapePointer(name)}
-	if v, err = r.selectFrom(v); err != nil {
-		return nil, located(refOf(s.m.name, name), err)
-	}
-	return v, nil
-}
-
-// putField reads the document, changes the field and writes it back if nobody else did meanwhile, until ctx ends.
-func (s *Store) putField(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error) {
-	can, err := s.Can(ctx)
-	if err != nil {
-		return sdk.PutResult{}, err
-	}
-	if !can.Has(sdk.CanPutIfVersion) {
-		return sdk.PutResult{}, sdk.Errorf(sdk.Unimplemented, "store %s: put %q: changing one field of the document %q needs put.if_version, which this store lacks; a plain write could lose other fields", s.m.name, r.Name, s.m.cfg.Document)
-	}
-	defer s.h.forget(s.m.name, s.m.cfg.Document)
-	for {
-		out, err := s.tryField(ctx, r)
-		lost := sdk.CodeOf(err) == sdk.Aborted || sdk.CodeOf(err) == sdk.AlreadyExists && !r.If.Absent()
-		if !lost || r.If.Version() != "" || ctx.Err() != nil {
-			return out, err
-		}
-	}
-}
-
-func (s *Store) tryField(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error) {
-	doc := map[string]json.RawMessage{}
-	cond := sdk.IfAbsent()
-	old, err := s.m.store.Get(ctx, sdk.GetRequest{Name: s.m.cfg.Document})
-	switch {
-	case sdk.CodeOf(err) == sdk.NotFound:
-	case err != nil:
-		return sdk.PutResult{}, err
-	default:
-		if json.Unmarshal(old.Value.Reveal(), &doc) != nil {
-			return sdk.PutResult{}, sdk.Errorf(sdk.FailedPrecondition, "store %s: put %q: the document %q is no JSON object", s.m.name, r.Name, s.m.cfg.Document)
-		}
-		cond = sdk.IfVersion(old.Version)
-	}
-	if v := r.If.Version(); v != "" && v != old.Version {
-		return sdk.PutResult{}, sdk.Errorf(sdk.Aborted, "store %s: put %q: the document %q is at version %q, not %q", s.m.name, r.Name, s.m.cfg.Document, old.Version, v)
-	}
-	if _, exists := doc[r.Name]; exists && r.If.Absent() {
-		return sdk.PutResult{}, sdk.Errorf(sdk.AlreadyExists, "store %s: put %q: the document %q has this field", s.m.name, r.Name, s.m.cfg.Document)
-	}
-	if !utf8.Valid(r.Value.Reveal()) {
-		return sdk.PutResult{}, sdk.Errorf(sdk.InvalidArgument, "store %s: put %q: the value is no text, which a field of a JSON document must be", s.m.name, r.Name)
-	}
-	whole, err := withField(doc, r.Name, string(r.Value.Reveal()))
-	if err != nil {
-		return sdk.PutResult{}, sdk.Errorf(sdk.Internal, "store %s: put %q: the document cannot be written: %T", s.m.name, r.Name, err)
-	}
-	r.Name, r.Value, r.If = s.m.cfg.Document, whole, cond
-	return s.put(ctx, r)
-}
-
-// withField gives a document with one field set; the others stay as they are written.
-func withField(doc map[string]json.RawMessage, name, value string) (sdk.Sensitive, error) {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return sdk.Sensitive{}, err
-	}
-	doc[name] = text
-	var whole bytes.Buffer
-	enc := json.NewEncoder(&whole)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(doc); err != nil {
-		return sdk.Sensitive{}, err
-	}
-	return sdk.NewSensitive(bytes.TrimSpace(whole.Bytes())), nil
 }

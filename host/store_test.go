@@ -106,6 +106,41 @@ stores:
 	}
 }
 
+func TestOneMemberOfADocumentIsWrittenAndTheRestStaysAsItWas(t *testing.T) {
+	f := open(t, oneStore, nil)
+	s := storeOf(t, f, "prod")
+	f.backend.Set("doc", `{ "b": 1.0, "a": {"key": "old", "other": "x"} }`)
+	if _, err := s.PutAt(t.Context(), "/a/key", sdk.PutRequest{Name: "doc", Value: sdk.SensitiveString("new")}); err != nil {
+		t.Fatal(err)
+	}
+	f.expect(t, "secret://prod/doc", `{ "b": 1.0, "a": {"key": "new", "other": "x"} }`)
+	f.expect(t, "secret://prod/doc#/a/key", "new")
+	if _, err := s.PutAt(t.Context(), "/k", sdk.PutRequest{Name: "none-yet", Value: sdk.SensitiveString("v")}); err != nil {
+		t.Fatal(err)
+	}
+	f.expect(t, "secret://prod/none-yet", `{"k":"v"}`)
+
+	f.backend.Set("text", "no document")
+	for name, c := range map[string]struct {
+		pointer string
+		request sdk.PutRequest
+		want    sdk.Code
+	}{
+		"a secret that is no document": {"/k", sdk.PutRequest{Name: "text"}, sdk.FailedPrecondition},
+		"a pointer that is none":       {"k", sdk.PutRequest{Name: "doc"}, sdk.InvalidArgument},
+		"a member that exists":         {"/a/key", sdk.PutRequest{Name: "doc", If: sdk.IfAbsent()}, sdk.AlreadyExists},
+		"another version":              {"/a/key", sdk.PutRequest{Name: "doc", If: sdk.IfVersion("999")}, sdk.Aborted},
+		"through a text":               {"/a/key/deep", sdk.PutRequest{Name: "doc"}, sdk.FailedPrecondition},
+	} {
+		c.request.Value = sdk.SensitiveString("v")
+		if _, err := s.PutAt(t.Context(), c.pointer, c.request); sdk.CodeOf(err) != c.want {
+			t.Errorf("PutAt(%q) on %s: %v, want %v", c.pointer, name, err, c.want)
+		}
+	}
+	f.expect(t, "secret://prod/doc#/a/key", "new")
+	f.expect(t, "secret://prod/text", "no document")
+}
+
 func TestBadNamesAndValuesNeverReachTheProvider(t *testing.T) {
 	f := open(t, oneStore, nil)
 	s := storeOf(t, f, "prod")

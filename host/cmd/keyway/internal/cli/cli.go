@@ -26,6 +26,7 @@ type app struct {
 	out, err io.Writer
 	tty      bool // out is a terminal
 	inTTY    bool // in is a terminal
+	errTTY   bool // err is one
 
 	configFile string
 	format     string
@@ -40,7 +41,7 @@ type app struct {
 func Main(version string, args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
-	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: isTerminal(os.Stdout), inTTY: isTerminal(os.Stdin)}
+	a := &app{version: version, in: os.Stdin, out: os.Stdout, err: os.Stderr, tty: isTerminal(os.Stdout), inTTY: isTerminal(os.Stdin), errTTY: isTerminal(os.Stderr)}
 	root := a.root()
 	root.SetArgs(args)
 	cmd, err := root.ExecuteContextC(audit.WithOrigin(ctx, audit.Origin{Actor: caller()}))
@@ -95,7 +96,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVar(&a.pluginDir, "plugin-dir", "", "folder of the plugins (default $KEYWAY_PLUGIN_DIR, else the configuration's plugins.dir, else this program's)")
 	flags.DurationVar(&a.timeout, "timeout", 30*time.Second, "most time that everything may take, not counting the program of run")
 	root.AddCommand(a.serveCommand(), a.statusCommand(), a.reloadCommand(), a.runCommand(), a.getCommand(), a.putCommand(), a.deleteCommand(), a.restoreCommand(), a.listCommand(), a.versionsCommand(),
-		a.rotateCommand(), a.resolveCommand(), a.storesCommand(), a.pluginCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand())
+		a.rotateCommand(), a.migrateCommand(), a.resolveCommand(), a.storesCommand(), a.pluginCommand(), a.configCommand(), a.doctorCommand(), a.versionCommand())
 	return root
 }
 

@@ -27,7 +27,7 @@ func (f *valueFlags) register(cmd *cobra.Command) {
 func (a *app) putCommand() *cobra.Command {
 	var from valueFlags
 	var absent bool
-	var version string
+	var version, pointer string
 	r := sdk.PutRequest{}
 	cmd := &cobra.Command{
 		Use:   "put STORE NAME",
@@ -35,12 +35,16 @@ func (a *app) putCommand() *cobra.Command {
 		Long: `Writes a secret: keyway put prod openai < key.txt
 
 The value is taken byte for byte, 1 byte to 1 MiB. Description and labels are given to a secret that
-this creates; one that exists keeps its own.`,
+this creates; one that exists keeps its own.
+
+With --pointer it is one member of a JSON document, and the rest of the document stays as it is:
+keyway put prod openai --pointer /key < key.txt`,
 		Args: cobra.ExactArgs(2),
 	}
 	from.register(cmd)
 	cmd.Flags().BoolVar(&absent, "if-absent", false, "only create: fail when the secret exists")
 	cmd.Flags().StringVar(&version, "if-version", "", "only while this version is the current one")
+	cmd.Flags().StringVar(&pointer, "pointer", "", "JSON pointer of the member to write in a JSON document, such as /key")
 	cmd.Flags().StringVar(&r.Description, "description", "", "what the secret is for")
 	cmd.Flags().StringToStringVar(&r.Labels, "label", nil, "NAME=VALUE to file it under; may be repeated")
 	cmd.MarkFlagsMutuallyExclusive("if-absent", "if-version")
@@ -52,12 +56,12 @@ this creates; one that exists keeps its own.`,
 			r.If = sdk.IfVersion(version)
 		}
 		r.Name = args[1]
-		return a.put(ctx, args[0], r, from)
+		return a.put(ctx, args[0], pointer, r, from)
 	})
 	return cmd
 }
 
-func (a *app) put(ctx context.Context, store string, r sdk.PutRequest, from valueFlags) error {
+func (a *app) put(ctx context.Context, store, pointer string, r sdk.PutRequest, from valueFlags) error {
 	if err := sdk.CheckName(r.Name); err != nil {
 		return err
 	}
@@ -71,7 +75,11 @@ func (a *app) put(ctx context.Context, store string, r sdk.PutRequest, from valu
 	}
 	defer a.shut(h)
 	r.Value, r.IdempotencyKey = value, rand.Text()+rand.Text()
-	done, err := st.Put(ctx, r)
+	write := st.Put
+	if pointer != "" {
+		write = func(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, error) { return st.PutAt(ctx, pointer, r) }
+	}
+	done, err := write(ctx, r)
 	if err != nil {
 		return err
 	}

@@ -151,11 +151,12 @@ func wordOf(err error) string {
 		Error struct {
 			Code string `xml:"Code"`
 		} `xml:"Error"`
+		Listed string `xml:"Errors>Error>Code"`
 	}
 	if xml.Unmarshal(unread.Snapshot, &answer) != nil {
 		return ""
 	}
-	return cmp.Or(answer.Error.Code, answer.Code)
+	return cmp.Or(answer.Error.Code, answer.Listed, answer.Code)
 }
 
 // words gives what AWS says, unless the request held a value that it might quote.

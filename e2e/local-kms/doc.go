@@ -7,5 +7,5 @@
 //	raw := srv.Settings(t, set{"key": key})
 //
 // It looks at neither signatures nor permissions, and has no Security Token Service. Where it and AWS's documentation differ,
-// the documentation counts.
+// the documentation counts; what module/main.go makes good is said there.
 package localkms

@@ -112,3 +112,27 @@ func (s *Server) NewKey(t testing.TB, spec string) string {
 	}
 	return aws.ToString(out.KeyMetadata.Arn)
 }
+
+// Disable takes a key out of use until [Server.Enable].
+func (s *Server) Disable(t testing.TB, key string) {
+	t.Helper()
+	if _, err := s.Client().DisableKey(t.Context(), &kms.DisableKeyInput{KeyId: &key}); err != nil {
+		t.Fatalf("disable %s: %v", key, err)
+	}
+}
+
+// Enable undoes [Server.Disable].
+func (s *Server) Enable(t testing.TB, key string) {
+	t.Helper()
+	if _, err := s.Client().EnableKey(t.Context(), &kms.EnableKeyInput{KeyId: &key}); err != nil {
+		t.Fatalf("enable %s: %v", key, err)
+	}
+}
+
+// ScheduleDeletion has a key deleted in a week; until then it is pending deletion.
+func (s *Server) ScheduleDeletion(t testing.TB, key string) {
+	t.Helper()
+	if _, err := s.Client().ScheduleKeyDeletion(t.Context(), &kms.ScheduleKeyDeletionInput{KeyId: &key, PendingWindowInDays: aws.Int32(7)}); err != nil {
+		t.Fatalf("schedule the deletion of %s: %v", key, err)
+	}
+}

@@ -211,23 +211,28 @@ func (h *Host) member(name string) (*member, error) {
 	return nil, sdk.Errorf(sdk.NotFound, "there is no store %q in the configuration; it has %s", name, storeNames(h.stores()))
 }
 
-// changed forgets what a store says may have changed; live values are read anew at once.
+// changed has what a store says may have changed read anew; live values at once. The older value stays for the time in which
+// the store cannot be reached.
 func (h *Host) changed(m *member, e sdk.Event) {
-	if e.Name != "" {
-		h.forget(m.name, e.Name)
-		return
+	expire, name := h.cache.Expire, e.Name
+	if name == "" {
+		expire = h.cache.ExpireAll
 	}
-	h.cache.InvalidateAll(key("secret", m.name, ""))
-	if h.cfg.References.DefaultStore == m.name {
-		h.cache.InvalidateAll(key("environ", ""))
-	}
+	h.keys(m.name, name, expire)
 }
 
-// forget has the next read of a secret ask the store.
-func (h *Host) forget(store, name string) {
-	h.cache.Invalidate(secretKey(store, name, ""))
+// forget has the next read of a secret ask the store: this host has just changed it.
+func (h *Host) forget(store, name string) { h.keys(store, name, h.cache.Invalidate) }
+
+// keys gives the cache's keys of the current version of a secret, or what those of all secrets of a store begin with.
+func (h *Host) keys(store, name string, f func(key string)) {
+	if name == "" {
+		f(key("secret", store, ""))
+	} else {
+		f(secretKey(store, name, ""))
+	}
 	if h.cfg.References.DefaultStore == store {
-		h.cache.Invalidate(key("environ", name))
+		f(key("environ", name))
 	}
 }
 

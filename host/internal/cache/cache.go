@@ -105,18 +105,28 @@ func (c *Cache[V]) Entry(key string, policy *Policy, load Load[V]) *Entry[V] {
 	return e
 }
 
-// Invalidate has the entry of key, if there is one, asked for anew.
+// Invalidate forgets the answer of key, if there is one.
 func (c *Cache[V]) Invalidate(key string) {
-	c.mu.Lock()
-	e := c.entries[key]
-	c.mu.Unlock()
-	if e != nil {
+	if e := c.find(key); e != nil {
 		e.Invalidate()
 	}
 }
 
-// InvalidateAll is Invalidate for every key that begins with prefix.
-func (c *Cache[V]) InvalidateAll(prefix string) {
+// Expire has the answer of key, if there is one, asked for anew.
+func (c *Cache[V]) Expire(key string) {
+	if e := c.find(key); e != nil {
+		e.Expire()
+	}
+}
+
+func (c *Cache[V]) find(key string) *Entry[V] {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.entries[key]
+}
+
+// ExpireAll is Expire for every key that begins with prefix.
+func (c *Cache[V]) ExpireAll(prefix string) {
 	var found []*Entry[V]
 	c.mu.Lock()
 	for k, e := range c.entries {
@@ -126,7 +136,7 @@ func (c *Cache[V]) InvalidateAll(prefix string) {
 	}
 	c.mu.Unlock()
 	for _, e := range found {
-		e.Invalidate()
+		e.Expire()
 	}
 }
 

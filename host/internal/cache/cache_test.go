@@ -322,3 +322,27 @@ func TestALiveValueWithoutAnAnswerTakesAnObsoleteOneMeanwhile(t *testing.T) {
 		}
 	})
 }
+
+func TestAValueThatMayHaveChangedIsReadAnewAndServedInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := &origin{value: "old"}
+		c := open(t, 0)
+		e := c.Entry("k", &policy, o.load)
+		expect(t, e, "old")
+		o.set("", sdk.Errorf(sdk.Unavailable, "down"))
+		c.ExpireAll("k")
+		expect(t, e, "stale old")
+		o.set("new", nil)
+		time.Sleep(time.Minute)
+		expect(t, e, "new")
+		o.set("newer", nil)
+		c.Expire("k")
+		expect(t, e, "newer")
+		o.set("", sdk.Errorf(sdk.NotFound, "deleted"))
+		c.Expire("k")
+		expectCode(t, e, sdk.NotFound)
+		c.Expire("k")
+		o.set("again", nil)
+		expect(t, e, "again")
+	})
+}

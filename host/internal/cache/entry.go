@@ -47,6 +47,7 @@ type state[V any] struct {
 	healthy int64 // when the origin last gave the value
 	bound   int64 // the value may be served stale until then
 	expires int64 // and never beyond; 0: no end
+	doubted bool  // the value may have changed at the origin
 }
 
 // ended is the error of a value that may be served no longer.
@@ -74,8 +75,8 @@ func (e *Entry[V]) Fresh() (v V, err error, ok bool) { //nolint:revive // the er
 // Dead reports that the entry was evicted or removed; ask the cache for the key's new one.
 func (e *Entry[V]) Dead() bool { return e.dead.Load() }
 
-// Get gives the answer, loading it if need be. A caller whose value may be served stale waits the policy's soft timeout;
-// others wait until their context ends.
+// Get gives the answer, loading it if need be. A caller whose value may be served stale waits the policy's soft timeout, or as
+// long as it can where the value may have changed; others wait until their context ends.
 func (e *Entry[V]) Get(ctx context.Context) (V, error) {
 	if v, err, ok := e.Fresh(); ok {
 		return v, err
@@ -89,28 +90,33 @@ func (e *Entry[V]) Get(ctx context.Context) (V, error) {
 
 // Wait gives the flight's answer, or a stale one where it is slow.
 func (e *Entry[V]) Wait(ctx context.Context, f *Flight[V]) (V, error) {
-	stale, ok := e.staleValue()
-	if !ok {
+	s := e.stale()
+	if s == nil {
 		return f.wait(ctx)
 	}
-	t := time.NewTimer(e.policy.SoftTimeout)
-	defer t.Stop()
+	var soft <-chan time.Time
+	if !s.doubted {
+		t := time.NewTimer(e.policy.SoftTimeout)
+		defer t.Stop()
+		soft = t.C
+	}
 	select {
 	case <-f.done:
 		return f.value, f.err
 	case <-ctx.Done():
-	case <-t.C:
+	case <-soft:
 	}
-	return stale, nil
+	return e.c.opts.MarkStale(s.value), nil
 }
 
-func (e *Entry[V]) staleValue() (v V, ok bool) {
+// stale gives the state whose value may be served stale, or nil.
+func (e *Entry[V]) stale() *state[V] {
 	s := e.state.Load()
 	now := e.c.elapsed()
 	if s == nil || !s.has || now >= s.bound || s.expires > 0 && now >= s.expires {
-		return v, false
+		return nil
 	}
-	return e.c.opts.MarkStale(s.value), true
+	return s
 }
 
 // Revalidate reads past the cache, unless a load began within the last `every`: then the present answer is given.
@@ -128,16 +134,32 @@ func (e *Entry[V]) Revalidate(ctx context.Context, every time.Duration) (V, erro
 	return f.wait(ctx)
 }
 
-// Invalidate forgets the answer, and what a load brings that is under way. Live values are read anew at once and keep
-// theirs meanwhile.
-func (e *Entry[V]) Invalidate() {
+// Invalidate forgets the answer, which is known to be past, and what a load brings that is under way. Live values are read
+// anew at once and keep theirs meanwhile.
+func (e *Entry[V]) Invalidate() { e.renew(func(*state[V]) *state[V] { return nil }) }
+
+// Expire has the next caller read anew, as when the answer's time is up: it may be past. A value stays to be served stale
+// while the origin cannot be reached. Live values are read anew at once.
+func (e *Entry[V]) Expire() {
+	e.renew(func(s *state[V]) *state[V] {
+		if s == nil || !s.has {
+			return nil
+		}
+		late := *s
+		late.until, late.doubted = 0, true
+		return &late
+	})
+}
+
+// renew puts another state in the place of the present one, and makes a load that is under way obsolete.
+func (e *Entry[V]) renew(next func(*state[V]) *state[V]) {
 	e.mu.Lock()
 	if e.flight != nil {
 		e.flight.obsolete = true
 		e.flight = nil
 	}
 	if e.pins.Load() == 0 {
-		e.state.Store(nil)
+		e.state.Store(next(e.state.Load()))
 		e.mu.Unlock()
 		return
 	}

@@ -79,14 +79,31 @@ func call[T any](ctx context.Context, st *store, f func(context.Context, *azsecr
 	if err != nil {
 		return *new(T), err
 	}
-	out, err := f(ctx, c.client)
+	out, err := once(ctx, c, f)
 	if !isStatus(err, http.StatusUnauthorized) {
 		return out, err
 	}
 	if c = st.renew(c); c == nil {
 		return out, err
 	}
-	return f(ctx, c.client)
+	return once(ctx, c, f)
+}
+
+// once makes one request. An answer that the library cannot read has an error of no type of its own; it is told from a
+// failure of the connection by what the connection met.
+func once[T any](ctx context.Context, c *connection, f func(context.Context, *azsecrets.Client) (T, error)) (T, error) {
+	var met noted
+	out, err := f(context.WithValue(ctx, notedKey{}, &met), c.client)
+	var answer *azcore.ResponseError
+	var final interface{ NonRetriable() }
+	switch on := met.err(); {
+	case err == nil, errors.As(err, &answer), errors.As(err, &final), ctx.Err() != nil:
+		return out, err
+	case on == nil, errors.Is(on, errTooLong):
+		return out, errMalformed
+	default:
+		return out, on
+	}
 }
 
 // clientOptions are those of the vault's client and of logins. more are statuses that are worth another attempt.
@@ -152,32 +169,39 @@ func trustFile(config *tls.Config, file string) {
 	}
 }
 
-// errTooLong ends the reading of an answer that no vault gives.
-var errTooLong = errors.New("the answer is longer than any of Key Vault's")
+// errMalformed is what an answer meets that no vault gives, and errTooLong ends the reading of one.
+var (
+	errMalformed = errors.New("the answer is not Key Vault's")
+	errTooLong   = errors.New("the answer is too long")
+)
 
-// bounded is a client whose answers end: the library reads them whole.
+// bounded is a client whose answers end, since the library reads them whole, and which notes what its connections meet.
 type bounded struct{ client *http.Client }
 
 func (b bounded) Do(r *http.Request) (*http.Response, error) {
 	resp, err := b.client.Do(r)
+	note(r.Context(), err)
 	if err != nil {
-		note(r.Context(), err)
 		return nil, err
 	}
-	resp.Body = &boundedBody{ReadCloser: resp.Body, left: maxAnswer}
+	resp.Body = &boundedBody{ReadCloser: resp.Body, ctx: r.Context(), left: maxAnswer}
 	return resp, nil
 }
 
 type boundedBody struct {
 	io.ReadCloser
+	ctx  context.Context //nolint:containedctx // of the request, as long as its answer
 	left int
 }
 
 func (b *boundedBody) Read(p []byte) (int, error) {
-	if b.left == 0 {
-		return 0, errTooLong
+	n, err := 0, errTooLong
+	if b.left > 0 {
+		n, err = b.ReadCloser.Read(p[:min(len(p), b.left)])
+		b.left -= n
 	}
-	n, err := b.ReadCloser.Read(p[:min(len(p), b.left)])
-	b.left -= n
+	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF is never wrapped by a reader
+		note(b.ctx, err)
+	}
 	return n, err
 }

@@ -37,12 +37,11 @@ func classify(op, object, need string, err error) error {
 	}
 	var answer *azcore.ResponseError
 	var final interface{ NonRetriable() }
-	var malformed *json.SyntaxError
 	switch {
 	case errors.As(err, &answer):
 		return refusal(op, object, need, answer)
-	case errors.As(err, &malformed), errors.Is(err, errTooLong):
-		return sdk.Errorf(sdk.Internal, "%s %q: the answer is not Key Vault's", op, object)
+	case errors.Is(err, errMalformed):
+		return sdk.Errorf(sdk.Internal, "%s %q: %w", op, object, err)
 	case errors.As(err, &final): // the challenge of a server that is another than the vault
 		return sdk.Errorf(sdk.FailedPrecondition, "%s %q: no challenge of this vault: %s", op, object, words(err.Error()))
 	}

@@ -197,7 +197,7 @@ func (w *Workload) assertion(context.Context) (string, error) {
 	return token, nil
 }
 
-// noted keeps what a login met on the network, which the library tells as text only.
+// noted keeps what the last request of a call met on the network, which the libraries tell as text only.
 type noted struct {
 	mu   sync.Mutex
 	last error
@@ -211,7 +211,7 @@ func (n *noted) err() error {
 	return n.last
 }
 
-// note remembers a failure of the connection for the login that ctx belongs to, if it does.
+// note remembers what a request met for the login or call that ctx belongs to; nil: nothing.
 func note(ctx context.Context, err error) {
 	if n, ok := ctx.Value(notedKey{}).(*noted); ok {
 		n.mu.Lock()

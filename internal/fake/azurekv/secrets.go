@@ -307,3 +307,22 @@ func (s *Server) purge(w http.ResponseWriter, name string) {
 	s.move(x, purging)
 	w.WriteHeader(http.StatusNoContent)
 }
+
+// Disable turns the current version of a secret off, as an operator does in the portal.
+func (s *Server) Disable(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.secrets[strings.ToLower(name)]; x != nil {
+		x.current().enabled = false
+	}
+}
+
+// Tags are those of the current version of a secret; nil where there is none.
+func (s *Server) Tags(name string) map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if x := s.secrets[strings.ToLower(name)]; x != nil {
+		return x.current().tags
+	}
+	return nil
+}

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyway-dev/keyway/e2e/conformance"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/dial"
-	"github.com/keyway-dev/keyway/sdk/sdktest"
 )
 
 // allBut lets a token do everything in a mount except under the folder "denied".
@@ -27,7 +27,7 @@ func TestDocumentStoreKeepsTheContract(t *testing.T) {
 	mount := srv.KV(t, 2)
 	tg := target(t, set{"mount": mount, "auth": tokenAuth(srv.NewToken(t, allBut(mount)))})
 	tg.Document, tg.Denied = true, "denied/x"
-	sdktest.Run(t, tg)
+	conformance.Run(t, "vault", tg)
 }
 
 func TestFieldStoreKeepsTheContract(t *testing.T) {
@@ -37,21 +37,21 @@ func TestFieldStoreKeepsTheContract(t *testing.T) {
 	tg.Sibling = func(ctx context.Context) (*dial.Store, error) {
 		return tg.Plugin.Open(ctx, "test~"+srv.Name(), srv.Settings(t, set{"mount": mount, "field": "other", "path_prefix": "gateway", "auth": auth}))
 	}
-	sdktest.Run(t, tg)
+	conformance.Run(t, "vault", tg)
 }
 
 func TestFieldStoreWithoutPatchKeepsTheContract(t *testing.T) {
 	mount := srv.KV(t, 2)
 	auth := tokenAuth(srv.NewToken(t, `path "`+mount+`/*" { capabilities = ["create","read","update","delete","list"] }`))
 	tg := target(t, set{"mount": mount, "field": "key", "auth": auth})
-	sdktest.Run(t, tg)
+	conformance.Run(t, "vault", tg)
 }
 
 func TestVersion1KeepsTheContract(t *testing.T) {
 	mount := srv.KV(t, 1)
 	tg := target(t, set{"mount": mount, "kv_version": 1, "auth": tokenAuth(srv.NewToken(t, allBut(mount)))})
 	tg.Document, tg.Denied = true, "denied/x"
-	sdktest.Run(t, tg)
+	conformance.Run(t, "vault", tg)
 }
 
 func TestVersion1FieldStoreOnlyReads(t *testing.T) {
@@ -60,14 +60,14 @@ func TestVersion1FieldStoreOnlyReads(t *testing.T) {
 	srv.Write(t, mount+"/folder/without", set{"other": "x"})
 	tg := target(t, set{"mount": mount, "kv_version": 1, "field": "key", "auth": rootAuth(srv)})
 	tg.Known = map[string]string{"folder/known": "a value"}
-	sdktest.Run(t, tg)
+	conformance.Run(t, "vault", tg)
 }
 
 func TestTransitKeepsTheContract(t *testing.T) {
 	mount := srv.Transit(t, "orders")
 	// Without "create": the engine makes a key that does not exist for anyone who may create.
 	auth := tokenAuth(srv.NewToken(t, `path "`+mount+`/+/*" { capabilities = ["update"] }`))
-	sdktest.Run(t, target(t, set{"mount": "", "transit": mount, "transit_key": "orders", "auth": auth}))
+	conformance.Run(t, "vault", target(t, set{"mount": "", "transit": mount, "transit_key": "orders", "auth": auth}))
 }
 
 func TestTheDocumentedPolicyIsEnough(t *testing.T) {
@@ -86,7 +86,7 @@ func TestTheDocumentedPolicyIsEnough(t *testing.T) {
 	for _, field := range []string{"", "key"} {
 		tg := target(t, set{"mount": mount, "path_prefix": "gateway/prod", "field": field, "transit": transit, "transit_key": "gateway", "auth": auth})
 		tg.Document = field == ""
-		sdktest.Run(t, tg)
+		conformance.Run(t, "vault", tg)
 		if _, err := tg.Store.List(t.Context(), sdk.ListRequest{PageSize: 10}); err != nil {
 			t.Errorf("list of the whole prefix: %v", err)
 		}

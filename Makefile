@@ -33,8 +33,10 @@ test:
 # Needs python3 with venv; installs the servers that it tests against into .cache on its first run.
 e2e:
 	go vet -tags e2e ./...
+	rm -rf .cache/conformance
 	go test $(RACE) -tags e2e -count=1 -timeout 20m ./e2e/...
 	$(MAKE) fuzz
+	go run ./e2e/conformance/table
 
 fuzz:
 	go run ./e2e/fuzz -fuzztime $(FUZZTIME)

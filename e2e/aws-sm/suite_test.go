@@ -5,13 +5,13 @@ package awssm_test
 import (
 	"testing"
 
-	"github.com/keyway-dev/keyway/sdk/sdktest"
+	"github.com/keyway-dev/keyway/e2e/conformance"
 )
 
 func TestStoreKeepsTheContractUnderEnforcedPermissions(t *testing.T) {
-	sdktest.Run(t, target(t, enforced, nil))
+	conformance.Run(t, "aws-sm", target(t, enforced, nil))
 }
 
 func TestStoreWithAPrefixKeepsTheContract(t *testing.T) {
-	sdktest.Run(t, target(t, srv, set{"prefix": "gateway-" + srv.Name() + "/", "kms_key_id": "alias/aws/secretsmanager"}))
+	conformance.Run(t, "aws-sm", target(t, srv, set{"prefix": "gateway-" + srv.Name() + "/", "kms_key_id": "alias/aws/secretsmanager"}))
 }

@@ -56,22 +56,27 @@ func try(ctx context.Context, c Check, t *Target) Result {
 }
 
 // Run is [Verify] for go test: each promise is a subtest. Absent ones become no subtest, since nothing was tried; they are
-// logged.
-func Run(t *testing.T, target *Target) {
+// logged. What go test's -run leaves out has no result.
+func Run(t *testing.T, target *Target) []Result {
 	t.Helper()
 	if target.Store == nil {
 		t.Fatal("sdktest: the target has no Store")
 	}
+	var out []Result
 	for _, c := range Suite() {
 		if lacking := c.Absent(target); lacking != "" {
 			t.Logf("absent: %s: %s", c.Name, lacking)
+			out = append(out, Result{c, Absent, errors.New(lacking)})
 			continue
 		}
 		t.Run(c.Name, func(t *testing.T) {
-			if r := try(t.Context(), c, target); r.Err != nil {
+			r := try(t.Context(), c, target)
+			if r.Err != nil {
 				t.Errorf("promise: %s\n%v", c.Promise, r.Err)
 			}
+			out = append(out, r)
 		})
 	}
 	target.sweep(t.Context())
+	return out
 }

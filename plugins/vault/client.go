@@ -98,8 +98,9 @@ type call struct {
 	method, path string
 	query        url.Values
 	body         any
-	login        bool // in the namespace of the login, not of the secrets
-	once         bool // a refusal is not worth another token
+	login        bool     // in the namespace of the login, not of the secrets
+	once         bool     // a refusal is not worth another token
+	hides        []string // what the body holds that no message may; nil: all of it
 }
 
 // answer is what Vault says in a 200, or in a 404 about something that is there no more.
@@ -123,18 +124,18 @@ func send(ctx context.Context, c *api.Client, r call) (answer, error) {
 	}
 	resp, err := attempt(ctx, c, r, body)
 	if resp == nil {
-		return answer{}, classify(r.op, r.object, err, nil)
+		return answer{}, classify(r, err, nil)
 	}
 	defer resp.Body.Close()
 	if err != nil && resp.StatusCode == http.StatusInternalServerError && len(body) > maxText {
 		return answer{}, sdk.Errorf(sdk.InvalidArgument, "%s %q: Vault answered 500 to a value that is longer than it takes", r.op, r.object)
 	}
 	if err != nil && resp.StatusCode != http.StatusNotFound {
-		return answer{}, classify(r.op, r.object, err, resp.Header)
+		return answer{}, classify(r, err, resp.Header)
 	}
 	raw, readErr := io.ReadAll(io.LimitReader(resp.Body, maxAnswer+1))
 	if readErr != nil {
-		return answer{}, classify(r.op, r.object, readErr, nil)
+		return answer{}, classify(r, readErr, nil)
 	}
 	var a answer
 	decodeErr := json.Unmarshal(raw, &a)
@@ -144,7 +145,7 @@ func send(ctx context.Context, c *api.Client, r call) (answer, error) {
 	case err != nil && len(a.Warnings) > 0:
 		return answer{}, sdk.Errorf(sdk.FailedPrecondition, "%s %q: Vault answered 404 with a warning; is kv_version right?", r.op, r.object)
 	case err != nil:
-		return answer{}, classify(r.op, r.object, err, resp.Header)
+		return answer{}, classify(r, err, resp.Header)
 	case len(raw) == 0 && resp.StatusCode == http.StatusNoContent:
 		return answer{}, nil
 	case len(raw) > maxAnswer || decodeErr != nil:

@@ -20,13 +20,13 @@ const maxProof = 64 << 10 // bytes of what a cloud's endpoint answers
 func ask(client *http.Client, r *http.Request, what string) ([]byte, error) {
 	resp, err := client.Do(r)
 	if err != nil {
-		return nil, classify("login:", what, err, nil)
+		return nil, classify(call{op: "login:", object: what}, err, nil)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxProof))
 	switch s := resp.StatusCode; {
 	case err != nil:
-		return nil, classify("login:", what, err, nil)
+		return nil, classify(call{op: "login:", object: what}, err, nil)
 	case s == http.StatusTooManyRequests, s >= http.StatusInternalServerError:
 		e := sdk.Errorf(sdk.Unavailable, "login: %s: %s answered %d", what, r.URL.Host, s)
 		e.RetryAfter = retryAfter(resp.Header, time.Now())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,27 +17,27 @@ import (
 const maxReason = 300 // bytes of a server's own words in our message
 
 // classify turns what a call met into an [sdk.Error]; nil stays nil. header is the answer's, nil where there was none.
-func classify(op, object string, err error, header http.Header) error {
+func classify(r call, err error, header http.Header) error {
 	if err == nil {
 		return nil
 	}
 	var known *sdk.Error
 	if errors.As(err, &known) { // the dialer's refusal, a certificate that cannot be read
-		e := sdk.Errorf(known.Code, "%s %q: %s", op, object, known.Message)
+		e := sdk.Errorf(known.Code, "%s %q: %s", r.op, r.object, known.Message)
 		e.Reason = known.Reason
 		return e
 	}
 	switch {
 	case errors.Is(err, context.Canceled):
-		return sdk.Errorf(sdk.Canceled, "%s %q: %w", op, object, context.Canceled)
+		return sdk.Errorf(sdk.Canceled, "%s %q: %w", r.op, r.object, context.Canceled)
 	case errors.Is(err, context.DeadlineExceeded):
-		return sdk.Errorf(sdk.DeadlineExceeded, "%s %q: no answer in time: %w", op, object, context.DeadlineExceeded)
+		return sdk.Errorf(sdk.DeadlineExceeded, "%s %q: no answer in time: %w", r.op, r.object, context.DeadlineExceeded)
 	}
 	var answer *api.ResponseError
 	if !errors.As(err, &answer) { // no connection, a broken one, an untrusted certificate
-		return sdk.Errorf(sdk.Unavailable, "%s %q: %w", op, object, err)
+		return sdk.Errorf(sdk.Unavailable, "%s %q: %w", r.op, r.object, err)
 	}
-	e := sdk.Errorf(codeOf(answer), "%s %q: Vault answered %d%s", op, object, answer.StatusCode, words(answer))
+	e := sdk.Errorf(codeOf(answer), "%s %q: Vault answered %d%s", r.op, r.object, answer.StatusCode, words(r, answer))
 	e.Reason = strconv.Itoa(answer.StatusCode)
 	e.RetryAfter = retryAfter(header, time.Now())
 	return e
@@ -66,13 +67,16 @@ func codeOf(e *api.ResponseError) sdk.Code {
 	return sdk.Internal
 }
 
-// words gives what the server says, unless it might quote a value: requests with a body hold values or credentials, and
-// an answer that is not JSON comes from something else than Vault.
-func words(e *api.ResponseError) string {
-	if e.RawError || len(e.Errors) == 0 || (e.HTTPMethod != http.MethodGet && e.HTTPMethod != http.MethodDelete) {
+// words gives what the server says, unless it might quote a value: requests with a body hold values, and an answer that is
+// not JSON comes from something else than Vault. Of a login it is known what must not be told.
+func words(r call, e *api.ResponseError) string {
+	if e.RawError || len(e.Errors) == 0 || r.hides == nil && e.HTTPMethod != http.MethodGet && e.HTTPMethod != http.MethodDelete {
 		return ""
 	}
 	s := strings.Join(strings.Fields(strings.Join(e.Errors, "; ")), " ")
+	if slices.ContainsFunc(r.hides, func(secret string) bool { return strings.Contains(s, secret) }) {
+		return ""
+	}
 	return ": " + s[:min(len(s), maxReason)]
 }
 

@@ -119,6 +119,18 @@ func TestARefusedLoginSaysSoWithoutItsCredentials(t *testing.T) {
 	}
 }
 
+func TestARefusedLoginSaysWhyInTheServersWords(t *testing.T) {
+	f := newFake(t, map[string]http.HandlerFunc{loginPath: reply(400, `{"errors":["invalid role or secret ID"]}`), "PUT /v1/auth/jwt/login": reply(400, `{"errors":["no claims in \"canary\" for the role \"gw\""]}`)})
+	_, err := openStore(t, f.URL, approle()).Get(t.Context(), sdk.GetRequest{Name: "x"})
+	if err == nil || !strings.Contains(err.Error(), "invalid role or secret ID") {
+		t.Errorf("the error does not tell what the server said: %v", err)
+	}
+	_, err = openStore(t, f.URL, auth("jwt", "role", "gw", "token", "head.canary.sign")).Get(t.Context(), sdk.GetRequest{Name: "x"})
+	if err == nil || strings.Contains(err.Error(), "canary") {
+		t.Errorf("the error quotes a part of the token: %v", err)
+	}
+}
+
 func TestARefusedTokenIsUnauthenticated(t *testing.T) {
 	f := newFake(t, map[string]http.HandlerFunc{getPath: reply(403, denied), lookUpPath: reply(403, denied)})
 	_, err := openStore(t, f.URL, nil).Get(t.Context(), sdk.GetRequest{Name: "x"})

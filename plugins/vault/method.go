@@ -92,7 +92,7 @@ func (r *AppRole) credentials() credentials {
 func unwrap(ctx context.Context, client *api.Client, wrapping sdk.Sensitive) (sdk.Sensitive, error) {
 	client = client.WithNamespace(client.Namespace())
 	client.SetToken(string(wrapping.Reveal()))
-	a, err := send(ctx, client, call{op: "unwrap", object: "secret id", method: http.MethodPut, path: "sys/wrapping/unwrap", body: struct{}{}})
+	a, err := send(ctx, client, call{op: "unwrap", object: "secret id", method: http.MethodPut, path: "sys/wrapping/unwrap", body: struct{}{}, hides: []string{client.Token()}})
 	if c := sdk.CodeOf(err); c == sdk.InvalidArgument || isForbidden(err) {
 		return sdk.Sensitive{}, sdk.Errorf(sdk.Unauthenticated, "unwrap secret id: its wrapping token has ended or somebody has used it; make a new one: %w", err)
 	}

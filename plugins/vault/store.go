@@ -135,7 +135,7 @@ func (st *store) Close(ctx context.Context) error { //nolint:unparam // the sign
 func (st *store) do(ctx context.Context, r call) (answer, error) {
 	l, err := st.session.Lease(ctx)
 	if err != nil {
-		return answer{}, classify(r.op, r.object, err, nil)
+		return answer{}, classify(r, err, nil)
 	}
 	a, err := send(ctx, l.Token.clientFor(r), r)
 	if r.once || !isForbidden(err) {
@@ -143,7 +143,7 @@ func (st *store) do(ctx context.Context, r call) (answer, error) {
 	}
 	n, refusal := st.session.Refused(ctx, l)
 	if refusal != nil {
-		return answer{}, classify(r.op, r.object, refusal, nil)
+		return answer{}, classify(r, refusal, nil)
 	}
 	if n == l {
 		return a, err

@@ -9,6 +9,7 @@ import (
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
+	"github.com/keyway-dev/keyway/e2e/conformance"
 	"github.com/keyway-dev/keyway/internal/fake/gcpkms"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/sdktest"
@@ -27,7 +28,7 @@ func TestTheBinaryKeepsTheContract(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sdktest.Run(t, &sdktest.Target{Plugin: p, Settings: at(address), Store: st, Scratch: "kwtest/", SettingsAt: at})
+	conformance.Run(t, "gcp-kms", &sdktest.Target{Plugin: p, Settings: at(address), Store: st, Scratch: "kwtest/", SettingsAt: at})
 }
 
 // The roles of the page are enough for what it says, and each for nothing else.

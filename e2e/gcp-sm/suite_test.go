@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/keyway-dev/keyway/e2e/conformance"
 	"github.com/keyway-dev/keyway/internal/fake/gcpsm"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/sdktest"
@@ -25,7 +26,7 @@ func TestTheBinaryKeepsTheContract(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			sdktest.Run(t, &sdktest.Target{Plugin: p, Settings: settingsAt(t, address, more), Store: st, Scratch: "kwtest-",
+			conformance.Run(t, "gcp-sm", &sdktest.Target{Plugin: p, Settings: settingsAt(t, address, more), Store: st, Scratch: "kwtest-",
 				SettingsAt: func(address string) []byte { return settingsAt(t, address, more) }})
 		})
 	}

@@ -4,6 +4,8 @@ package awskms_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,11 +23,15 @@ func TestEachPermissionIsEnoughAndNeeded(t *testing.T) {
 	key := motoKey(t, "SYMMETRIC_DEFAULT")
 	p := startPlugin(t)
 	ciphertext := ciphertextOf(t, open(t, p, enforced.Settings(t, set{"key": key})), "canary", nil)
-	for action, can := range map[string]struct{ encrypt, decrypt sdk.Code }{
+	actions := map[string]struct{ encrypt, decrypt sdk.Code }{
 		"kms:Encrypt":     {sdk.OK, sdk.PermissionDenied},
 		"kms:Decrypt":     {sdk.PermissionDenied, sdk.OK},
 		"kms:DescribeKey": {sdk.PermissionDenied, sdk.PermissionDenied},
-	} {
+	}
+	if got, want := pagePolicy(t), slices.Sorted(maps.Keys(actions)); !slices.Equal(got, want) {
+		t.Errorf("the page's policy has %q, and tried are %q", got, want)
+	}
+	for action, can := range actions {
 		st := open(t, p, enforced.Settings(t, set{"key": key, "auth": enforced.User(t, policy(action)).Auth()}))
 		_, err := st.Encrypt(t.Context(), sdk.EncryptRequest{Plaintext: sdk.SensitiveString("x")})
 		wantCode(t, "encrypt with "+action, err, can.encrypt)

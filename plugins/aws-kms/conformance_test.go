@@ -15,7 +15,7 @@ import (
 type cryptor struct{ aead cipher.AEAD }
 
 type crypt struct {
-	KeyId                     string //nolint:revive // the service's spelling
+	KeyId                     string // the spelling of the service
 	Plaintext, CiphertextBlob []byte
 	EncryptionContext         map[string]string
 }

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/keyway-dev/keyway/e2e/conformance"
-	"github.com/keyway-dev/keyway/e2e/conformance"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/sdktest"
 )

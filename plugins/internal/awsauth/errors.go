@@ -51,8 +51,8 @@ func (c Call) classify(ctx context.Context, err error) error {
 		e.Reason, e.RequestID, e.RetryAfter = known.Reason, known.RequestID, known.RetryAfter
 		return e
 	}
-	var answer *smithyhttp.ResponseError
-	if !errors.As(err, &answer) || answer.Response == nil || cutOff(err) {
+	var answer interface{ HTTPStatusCode() int }
+	if !errors.As(err, &answer) || answer.HTTPStatusCode() == 0 || cutOff(err) {
 		return c.unanswered(ctx, err)
 	}
 	status := answer.HTTPStatusCode()

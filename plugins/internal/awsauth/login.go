@@ -22,15 +22,15 @@ import (
 )
 
 // login gives the credentials of the settings: those of auth, and from them those of each role in turn. cfg is that of STS.
-func (x *Session) login(s *Settings, cfg aws.Config) aws.CredentialsProvider {
-	cfg.Credentials = x.base(s, cfg)
+func (x *Session) login(s *Settings, cfg aws.Config, env sdk.Env) aws.CredentialsProvider {
+	cfg.Credentials = x.base(s, cfg, env)
 	for _, h := range s.hops() {
 		cfg.Credentials = x.cached("assume role "+h.ARN, "sts:AssumeRole on "+h.ARN, h.provider(sts.NewFromConfig(cfg), s.AssumeRole.Duration))
 	}
 	return cfg.Credentials
 }
 
-func (x *Session) base(s *Settings, cfg aws.Config) aws.CredentialsProvider {
+func (x *Session) base(s *Settings, cfg aws.Config, env sdk.Env) aws.CredentialsProvider {
 	switch a := s.Auth; {
 	case a.Static != nil:
 		k := a.Static
@@ -51,7 +51,7 @@ func (x *Session) base(s *Settings, cfg aws.Config) aws.CredentialsProvider {
 			EnableFallback: aws.FalseTernary})
 		return x.cached("instance role", "", ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = metadata }))
 	}
-	return x.cached(s.shared().title(), "", &chain{shared: s.shared(), cfg: cfg})
+	return x.cached(s.shared().title(), "", newChain(s.shared(), cfg, env))
 }
 
 // hops are the roles to assume after the first login.

@@ -4,17 +4,22 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // AWS's tools name the files of their SSO cache by it
 	"encoding/hex"
+	"net/http"
 	"net/url"
 	"path/filepath"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/service/sso"
 	"github.com/aws/aws-sdk-go-v2/service/ssooidc"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -75,16 +80,23 @@ type chain struct {
 	cfg    aws.Config // of STS
 }
 
+// newChain gives the loader a client of the kind that it can add a bundle of authorities to (AWS_CA_BUNDLE).
+func newChain(sh shared, cfg aws.Config, env sdk.Env) *chain {
+	cfg.HTTPClient = awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.Proxy = nil
+		if env.DialContext != nil {
+			t.DialContext = env.DialContext
+		}
+	})
+	return &chain{shared: sh, cfg: cfg}
+}
+
 // Retrieve logs in as AWS's own tools do.
 func (c *chain) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	opts := []func(*config.LoadOptions) error{
 		config.WithRegion(c.cfg.Region), config.WithHTTPClient(c.cfg.HTTPClient), config.WithRetryer(c.cfg.Retryer),
 		config.WithEndpointCredentialOptions(func(o *endpointcreds.Options) { o.HTTPClient = c.cfg.HTTPClient }),
-		config.WithServiceOptions(func(_ string, options any) {
-			if o, ok := options.(*sts.Options); ok {
-				o.BaseEndpoint = c.cfg.BaseEndpoint
-			}
-		}),
+		config.WithAPIOptions([]func(*middleware.Stack) error{c.sendToSTS}),
 	}
 	if c.shared.profile != "" {
 		opts = append(opts, config.WithSharedConfigProfile(c.shared.profile),
@@ -99,6 +111,25 @@ func (c *chain) Retrieve(ctx context.Context) (aws.Credentials, error) {
 		return aws.Credentials{}, sdk.Errorf(sdk.Unauthenticated, "load the shared files: %w", err)
 	}
 	return cfg.Credentials.Retrieve(ctx)
+}
+
+// sendToSTS has the loader's clients of STS use our address of it, whatever the environment says. No option of the loader
+// reaches them.
+func (c *chain) sendToSTS(stack *middleware.Stack) error {
+	to, err := url.Parse(aws.ToString(c.cfg.BaseEndpoint))
+	if err != nil {
+		return err
+	}
+	const resolved = "ResolveEndpointV2"
+	if _, ok := stack.Finalize.Get(resolved); !ok {
+		return nil // no client of a service
+	}
+	return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("SendToSTS", func(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (middleware.FinalizeOutput, middleware.Metadata, error) {
+		if q, ok := in.Request.(*smithyhttp.Request); ok && awsmiddleware.GetServiceID(ctx) == sts.ServiceID {
+			q.URL.Scheme, q.URL.Host = to.Scheme, to.Host
+		}
+		return next.HandleFinalize(ctx, in)
+	}), resolved, middleware.After)
 }
 
 func (sh shared) load() (config.SharedConfig, error) {

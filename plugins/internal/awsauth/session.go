@@ -44,7 +44,7 @@ func (s *Settings) Open(env sdk.Env) (*Session, error) {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	cfg := aws.Config{Region: s.Region, HTTPClient: &client, Retryer: newRetryer, BaseEndpoint: aws.String(token.String())}
 	x := &Session{}
-	cfg.Credentials = x.login(s, cfg)
+	cfg.Credentials = x.login(s, cfg, env)
 	x.sts = sts.NewFromConfig(cfg)
 	cfg.BaseEndpoint = aws.String(service.String())
 	x.Config = cfg

@@ -65,14 +65,20 @@ func (st *store) batchRequest(ids []string) (*http.Request, error) {
 	return r, err
 }
 
-// split makes batches that fit into a URL. An id with a comma fits into none: the server takes the list apart there.
+// split makes batches that fit into a URL, each id once: one that comes twice is an error of the server (500). An id with a
+// comma fits into none, for the server takes the list apart there.
 func (st *store) split(names []string) (parts [][]string, err error) {
 	size := maxQuery + 1
+	seen := map[string]bool{}
 	for _, name := range names {
 		id := st.full("variable", st.id(name))
 		if strings.Contains(id, ",") {
 			return nil, sdk.Errorf(sdk.InvalidArgument, "get batch %q: an id with a comma cannot be in a batch", name)
 		}
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
 		n := len(url.QueryEscape(id + ","))
 		if size+n > maxQuery {
 			parts, size = append(parts, nil), 0

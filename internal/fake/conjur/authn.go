@@ -205,7 +205,7 @@ func (s *Server) rotate(r *http.Request, account string) answer {
 	defer s.mu.Unlock()
 	if target == "" {
 		target = s.basic(r)
-	} else if !s.allowed(caller, "update", s.resources[target]) {
+	} else if target = s.qualified(target); !s.allowed(caller, "update", s.resources[target]) {
 		target = ""
 	}
 	if target == "" || account != s.Account || s.keys[target] == "" {

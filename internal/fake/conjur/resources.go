@@ -155,10 +155,7 @@ func (s *Server) show(caller, id string, q url.Values) answer {
 	}
 	role := caller
 	if asked := q.Get("role"); asked != "" {
-		role = asked
-		if strings.Count(asked, ":") == 1 {
-			role = s.Account + ":" + asked
-		}
+		role = s.qualified(asked)
 	}
 	if !s.allowed(role, q.Get("privilege"), r) {
 		return empty(http.StatusNotFound)

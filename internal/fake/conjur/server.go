@@ -188,4 +188,12 @@ func (s *Server) now() time.Time { return time.Now().Add(s.slipped) }
 
 func (s *Server) id(kind, identifier string) string { return s.Account + ":" + kind + ":" + identifier }
 
+// qualified gives a role that may be named without the account in full.
+func (s *Server) qualified(id string) string {
+	if strings.Count(id, ":") == 1 {
+		return s.Account + ":" + id
+	}
+	return id
+}
+
 func newKey() string { return strings.ToLower(rand.Text() + rand.Text()) }

@@ -35,8 +35,8 @@ func TestLiteLLMsConfigurationRunsUnchanged(t *testing.T) {
 	srv.Accept(func(token string) bool { return signedBy(&private.PublicKey, token) })
 	env := []string{
 		"GOOGLE_APPLICATION_CREDENTIALS=" + file, "GOOGLE_KMS_RESOURCE_NAME=" + gatewayKey,
-		"PROXY_DATABASE_URL_ENCRYPTED=" + ciphertextOf(t, srv, "postgres://user:canary@db/litellm"),
-		"OPENAI_API_KEY=" + ciphertextOf(t, srv, "sk-canary"),
+		"PROXY_DATABASE_URL_ENCRYPTED=" + ciphertextOf(t, srv, gatewayKey, "postgres://user:canary@db/litellm"),
+		"OPENAI_API_KEY=" + ciphertextOf(t, srv, gatewayKey, "sk-canary"),
 	}
 	for _, form := range []string{"use_google_kms: true", "key_management_system: google_kms"} {
 		config := strings.Replace(liteLLM, "use_google_kms: true", form, 1)

@@ -12,8 +12,6 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,6 +19,7 @@ import (
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
+	"github.com/keyway-dev/keyway/docs/doctest"
 	"github.com/keyway-dev/keyway/internal/fake/gcpkms"
 )
 
@@ -38,14 +37,14 @@ func TestTheProgramDecryptsWithEveryLogin(t *testing.T) {
 		t.Fatal(err)
 	}
 	srv.Accept(func(token string) bool {
-		return token == "of-the-machine" || token == "made-elsewhere" || signedBy(&private.PublicKey, token)
+		return token == machineToken || token == "made-elsewhere" || signedBy(&private.PublicKey, token)
 	})
-	env := []string{"OPENAI_API_KEY=" + ciphertextOf(t, srv, "sk-canary"), "GCP_KEY=" + string(content), "GCP_TOKEN=made-elsewhere", "EXPIRED=expired"}
+	env := []string{"OPENAI_API_KEY=" + ciphertextOf(t, srv, gatewayKey, "sk-canary"), "GCP_KEY=" + string(content), "GCP_TOKEN=made-elsewhere", "EXPIRED=expired"}
 	for name, auth := range map[string]string{
 		"the file of a key":      "{key_file: {path: " + file + "}}",
 		"a key by reference":     "{key: {json: secret://env/GCP_KEY}}",
 		"a token":                "{token: {access_token: secret://env/GCP_TOKEN}}",
-		"the machine's identity": "{adc: {metadata_host: " + metadataServer(t) + "}}",
+		"the machine's identity": "{adc: {}}",
 		"the file of ADC":        "{adc: {file: " + file + "}}",
 	} {
 		out, err := keyway(t, "keyway.yaml", configOf(auth), env, "get", "secret://kms/OPENAI_API_KEY")
@@ -64,6 +63,26 @@ func TestTheProgramDecryptsWithEveryLogin(t *testing.T) {
 	}
 }
 
+// What the provider's page shows is tried here, where Google's address leads to the fake.
+func TestTheCommandsOfThePageDoWhatItShows(t *testing.T) {
+	if !inside() {
+		enterWorld(t)
+		return
+	}
+	page, err := doctest.Read("../../docs/providers/gcp-kms.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const key = "projects/acme/locations/europe-west1/keyRings/prod/cryptoKeys/gateway"
+	srv := build(t)
+	srv.CreateKey(key, kmspb.ProtectionLevel_SOFTWARE)
+	srv.Accept(func(token string) bool { return token == machineToken })
+	bench := doctest.Bench{Bin: os.Getenv(programs), Plugins: t.TempDir(), Downloads: t.TempDir()}
+	install(t, filepath.Join(bench.Bin, "gcp-kms"), bench.Plugins)
+	env := []string{"OPENAI_API_KEY=" + ciphertextOf(t, srv, key, "sk-demo-4f1c9a")}
+	bench.Run(t, bench.Folder(t), page, env, func(b doctest.Block) bool { return b.Info == "console e2e" })
+}
+
 func configOf(auth string) string {
 	return fmt.Sprintf(`version: 1
 stores:
@@ -75,27 +94,9 @@ sources: {env: ["*"]}
 `, gatewayKey, auth)
 }
 
-// metadataServer stands for that of a machine with a service account.
-func metadataServer(t *testing.T) (address string) {
+func ciphertextOf(t *testing.T, srv *gcpkms.Server, key, plaintext string) string {
 	t.Helper()
-	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Metadata-Flavor", "Google")
-		switch r.Header.Get("Metadata-Flavor") + r.URL.Path {
-		case "Google/computeMetadata/v1/instance/service-accounts/default/token":
-			_, _ = w.Write([]byte(`{"access_token":"of-the-machine","expires_in":3599,"token_type":"Bearer"}`))
-		case "Google/computeMetadata/v1/instance/service-accounts/default/email":
-			_, _ = w.Write([]byte("gateway@acme.iam.gserviceaccount.com"))
-		default:
-			w.WriteHeader(http.StatusNotFound)
-		}
-	}))
-	t.Cleanup(srv.Close)
-	return srv.Listener.Addr().String()
-}
-
-func ciphertextOf(t *testing.T, srv *gcpkms.Server, plaintext string) string {
-	t.Helper()
-	a, err := srv.Encrypt(t.Context(), &kmspb.EncryptRequest{Name: gatewayKey, Plaintext: []byte(plaintext)})
+	a, err := srv.Encrypt(t.Context(), &kmspb.EncryptRequest{Name: key, Plaintext: []byte(plaintext)})
 	if err != nil {
 		t.Fatal(err)
 	}

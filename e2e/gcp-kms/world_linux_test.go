@@ -15,9 +15,11 @@ import (
 	"io"
 	"math/big"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,14 +33,16 @@ import (
 	"github.com/keyway-dev/keyway/sdk/sdktest"
 )
 
-// A world is a network and a view of the file system of its own, in which Google's names lead to the fake and its certificate
-// is trusted, so that nothing needs to be told where the service is.
+// A world is a network and a view of the file system of its own, in which Google's name leads to the fake, whose certificate is
+// trusted, and a machine has an identity. So nothing needs to be told where anything is.
 const (
-	insideMark = "KEYWAY_E2E_WORLD" // set for a test process that lives in one
-	serviceIP  = "127.0.0.20"
-	service    = "cloudkms.googleapis.com"
-	programs   = "KEYWAY_E2E_PROGRAMS" // folder of the compiled ones
-	rootsFile  = "/etc/ssl/certs/ca-certificates.crt"
+	insideMark   = "KEYWAY_E2E_WORLD" // set for a test process that lives in one
+	serviceIP    = "127.0.0.1"
+	metadataIP   = "169.254.169.254"
+	service      = "cloudkms.googleapis.com"
+	programs     = "KEYWAY_E2E_PROGRAMS" // folder of the compiled ones
+	machineToken = "of-the-machine"      // as the metadata server gives it out
+	rootsFile    = "/etc/ssl/certs/ca-certificates.crt"
 )
 
 func inside() bool { return os.Getenv(insideMark) != "" }
@@ -83,12 +87,12 @@ func build(t *testing.T) *gcpkms.Server {
 	}
 	hosts, trusted := filepath.Join(dir, "hosts"), filepath.Join(dir, "roots")
 	err = errors.Join(
-		os.WriteFile(hosts, []byte("127.0.0.1 localhost\n"+serviceIP+" "+service+"\n"), 0o644),
+		os.WriteFile(hosts, []byte(serviceIP+" localhost "+service+"\n"), 0o644),
 		os.WriteFile(trusted, append(roots, root...), 0o644),
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 		unix.Mount(hosts, "/etc/hosts", "", unix.MS_BIND, ""),
 		unix.Mount(trusted, rootsFile, "", unix.MS_BIND, ""),
-		loopbackUp())
+		loopback())
 	if err != nil {
 		t.Fatalf("furnish the world: %v", err)
 	}
@@ -96,6 +100,7 @@ func build(t *testing.T) *gcpkms.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
+	machine(t)
 	srv := gcpkms.New()
 	t.Cleanup(srv.Serve(l, grpc.Creds(credentials.NewServerTLSFromCert(&cert))))
 	return srv
@@ -128,22 +133,57 @@ func certificate(t *testing.T) (cert tls.Certificate, root []byte) {
 	return tls.Certificate{Certificate: [][]byte{leaf.Raw}, PrivateKey: key}, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: ca.Raw})
 }
 
-// loopbackUp does what "ip link set lo up" does.
-func loopbackUp() error {
+// loopback switches the interface on and gives it the address of the metadata server beside its own.
+func loopback() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	request, err := unix.NewIfreq("lo")
+	up, err := unix.NewIfreq("lo")
 	if err != nil {
 		return err
 	}
-	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
-	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCSIFFLAGS, uintptr(unsafe.Pointer(request))); errno != 0 {
-		return fmt.Errorf("lo up: %w", errno)
+	up.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	second, err := unix.NewIfreq("lo:1")
+	if err != nil {
+		return err
+	}
+	if err := second.SetInet4Addr(net.ParseIP(metadataIP).To4()); err != nil {
+		return err
+	}
+	for _, step := range []struct {
+		request uintptr
+		with    *unix.Ifreq
+	}{{unix.SIOCSIFFLAGS, up}, {unix.SIOCSIFADDR, second}} {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), step.request, uintptr(unsafe.Pointer(step.with))); errno != 0 {
+			return fmt.Errorf("loopback: %w", errno)
+		}
 	}
 	return nil
+}
+
+// machine stands for the metadata server of a machine with a service account, at its own address.
+func machine(t *testing.T) {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(metadataIP, "80"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Metadata-Flavor", "Google")
+		switch r.Header.Get("Metadata-Flavor") + r.URL.Path {
+		case "Google/computeMetadata/v1/instance/service-accounts/default/token":
+			_, _ = io.WriteString(w, `{"access_token":"`+machineToken+`","expires_in":3599,"token_type":"Bearer"}`)
+		case "Google/computeMetadata/v1/instance/service-accounts/default/email":
+			_, _ = io.WriteString(w, "gateway@acme.iam.gserviceaccount.com")
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	})}
+	var done sync.WaitGroup
+	done.Go(func() { _ = srv.Serve(l) })
+	t.Cleanup(func() { _ = srv.Close(); done.Wait() })
 }
 
 // keyway runs the program in a folder with a file and the plugin.

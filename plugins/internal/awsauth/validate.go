@@ -21,7 +21,7 @@ var (
 	roleForm     = regexp.MustCompile(`^arn:aws[a-z0-9-]*:iam::\d{12}:role/[\x21-\x7e]+$`)
 	sessionForm  = regexp.MustCompile(`^[\w+=,.@-]{2,64}$`)
 	externalForm = regexp.MustCompile(`^[\w+=,.@:/-]+$`)
-	keyForm      = regexp.MustCompile(`^\w{16,128}$`)
+	keyForm      = regexp.MustCompile(`^\w{1,128}$`)
 	tagForm      = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 )
 
@@ -110,7 +110,7 @@ func (f *faults) auth(s *Settings) {
 
 func (f *faults) static(k *Static) {
 	if !keyForm.MatchString(k.AccessKeyID) {
-		f.add("/auth/static/access_key_id", "is not the id of an access key: 16 to 128 letters and digits")
+		f.add("/auth/static/access_key_id", "is not the id of an access key: letters and digits, 128 at most")
 	}
 	if !printable(k.SecretAccessKey.Reveal()) {
 		f.add("/auth/static/secret_access_key", "holds spaces or characters that no key has")

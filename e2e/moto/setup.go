@@ -90,11 +90,22 @@ func (s *Server) SetPolicy(t testing.TB, user, policy string) {
 	s.IAM(t, "PutUserPolicy", map[string]string{"UserName": user, "PolicyName": "own", "PolicyDocument": policy})
 }
 
-// Role makes a role that the account trusts, with one inline policy, and gives its ARN.
+// Role makes a role that everybody may assume whose own policy allows it, with one inline policy, and gives its ARN.
 func (s *Server) Role(t testing.TB, policy string) string {
 	t.Helper()
+	return s.roleTrusting(t, policy, `"Principal":{"AWS":"*"}`)
+}
+
+// RoleFor is Role for those who send an external id.
+func (s *Server) RoleFor(t testing.TB, policy, externalID string) string {
+	t.Helper()
+	return s.roleTrusting(t, policy, `"Principal":{"AWS":"*"},"Condition":{"StringEquals":{"sts:ExternalId":"`+externalID+`"}}`)
+}
+
+func (s *Server) roleTrusting(t testing.TB, policy, whom string) string {
+	t.Helper()
 	name := "role-" + s.Name()
-	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::` + Account + `:root"},"Action":"sts:AssumeRole"}]}`
+	trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole",` + whom + `}]}`
 	s.IAM(t, "CreateRole", map[string]string{"RoleName": name, "AssumeRolePolicyDocument": trust})
 	s.IAM(t, "PutRolePolicy", map[string]string{"RoleName": name, "PolicyName": "own", "PolicyDocument": policy})
 	return "arn:aws:iam::" + Account + ":role/" + name

@@ -43,6 +43,8 @@ func plugin() *sdk.Plugin {
 		"litellm.decrypt.variables": "LITELLM_SECRET_AWS_KMS_",
 		"litellm.decrypt.values":    "aws_kms/",
 		"litellm.default./trim":     "true",
+		// The order of boto3's chain, which LiteLLM leaves the login to.
+		"litellm.order./auth": "static,web_identity,profile,container,instance,default",
 	})
 	return sdk.Define(sdk.About{
 		Name:    "aws-kms",
@@ -69,9 +71,11 @@ const noCiphertext = "keyway looks if it may"
 const stsTimeout = 5 * time.Second
 
 // Check has KMS decrypt what is no ciphertext, which needs no more permission than every other call, and asks STS whose
-// login it is, which needs none. What is wrong with the key of the settings is a note: the login works.
+// login it is, which needs none. What is wrong with the key of the settings is a note: the login works. Where there is no
+// key to try, STS alone decides.
 func (st *store) Check(ctx context.Context) (sdk.Report, error) {
 	var r sdk.Report
+	asksKMS := st.s.Algorithm == symmetric || st.s.Key != ""
 	_, err := st.Decrypt(ctx, sdk.DecryptRequest{Ciphertext: []byte(noCiphertext)})
 	switch sdk.CodeOf(err) {
 	case sdk.OK, sdk.InvalidArgument:
@@ -83,6 +87,9 @@ func (st *store) Check(ctx context.Context) (sdk.Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, stsTimeout)
 	defer cancel()
 	if r.Identity, err = st.session.Identity(ctx); err != nil {
+		if !asksKMS {
+			return r, err
+		}
 		r.Notes = append(r.Notes, fmt.Sprintf("whose login it is cannot be told: %v", err))
 	}
 	return r, nil

@@ -193,3 +193,9 @@ func TestCheckPassesWhereStsCannotTell(t *testing.T) {
 		t.Errorf("identity %q, notes %q (%v), want none, one and no error", r.Identity, r.Notes, err)
 	}
 }
+
+func TestCheckOfAStoreWithoutAnythingToDecryptWithIsThatOfSts(t *testing.T) {
+	f := newFake(t, map[string]http.HandlerFunc{"GetCallerIdentity": reply(403, `<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>`)})
+	_, err := openStore(t, f.URL, set{"algorithm": "RSAES_OAEP_SHA_256"}).Check(t.Context())
+	wantCode(t, "check", err, sdk.Unauthenticated)
+}

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/keyway-dev/keyway/docs/doctest"
 	"github.com/keyway-dev/keyway/e2e/world"
 	"github.com/keyway-dev/keyway/internal/fake/gcpsm"
 )
@@ -158,6 +159,20 @@ func TestLiteLLMsConfigurationRunsUnchanged(t *testing.T) {
 	if err == nil || strings.Contains(out, "it-runs") || !strings.Contains(out, "secretmanager.versions.access") {
 		t.Errorf("without permission: %v\n%s", err, out)
 	}
+}
+
+// What the provider's page shows is tried here, where Google's address leads to the fake.
+func TestTheCommandsOfThePageDoWhatItShows(t *testing.T) {
+	if !world.Inside(t, pkg) {
+		return
+	}
+	page, err := doctest.Read("../../docs/providers/gcp-sm.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	furnish(t)
+	bench := world.Bench(t)
+	bench.Run(t, bench.Folder(t), page, nil, func(b doctest.Block) bool { return b.Info == "console e2e" })
 }
 
 func keywayYAML(settings string) string {

@@ -38,6 +38,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/keyway-dev/keyway/docs/doctest"
 	"github.com/keyway-dev/keyway/sdk/sdktest"
 )
 
@@ -200,26 +201,39 @@ func loopback(addresses []string) error {
 // Keyway runs the host in a folder with a file and the plugins, and nothing in its environment but env.
 func Keyway(t *testing.T, file, content string, env []string, args ...string) (string, error) {
 	t.Helper()
-	dir, from := t.TempDir(), os.Getenv(programs)
+	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "plugins"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	all, err := os.ReadDir(from)
+	installPlugins(t, filepath.Join(dir, "plugins"))
+	if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), filepath.Join(os.Getenv(programs), filepath.Base(host)), args...)
+	cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// Bench is where the commands of a page are tried in a world.
+func Bench(t *testing.T) doctest.Bench {
+	t.Helper()
+	b := doctest.Bench{Bin: os.Getenv(programs), Plugins: t.TempDir(), Downloads: t.TempDir()}
+	installPlugins(t, b.Plugins)
+	return b
+}
+
+func installPlugins(t *testing.T, dir string) {
+	t.Helper()
+	all, err := os.ReadDir(os.Getenv(programs))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, p := range all {
 		if p.Name() != filepath.Base(host) {
-			install(t, filepath.Join(from, p.Name()), filepath.Join(dir, "plugins"))
+			install(t, filepath.Join(os.Getenv(programs), p.Name()), dir)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), filepath.Join(from, filepath.Base(host)), args...)
-	cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir}, env...)
-	out, err := cmd.CombinedOutput()
-	return string(out), err
 }
 
 // install copies a compiled program.

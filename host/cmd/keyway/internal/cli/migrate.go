@@ -44,7 +44,16 @@ As JSON it is a line for each secret, and one with the counts.`,
 }
 
 func (a *app) migrate(ctx context.Context, m host.Migration) error {
-	h, _, err := a.openStore(ctx, m.From)
+	cfg, err := a.config()
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{m.From, m.To} {
+		if _, ok := cfg.Stores[name]; !ok {
+			return unknownStore(cfg, name)
+		}
+	}
+	h, err := a.open(ctx, only(cfg, m.From, m.To))
 	if err != nil {
 		return err
 	}

@@ -112,6 +112,14 @@ func TestCredentialsThatAreNotAcceptedAreUnauthenticated(t *testing.T) {
 // ten times more.
 func underReads(t *testing.T, store func() *dial.Store, change func()) {
 	t.Helper()
+	underCalls(t, func() error {
+		_, err := store().Get(t.Context(), sdk.GetRequest{Name: "x"})
+		return err
+	}, change)
+}
+
+func underCalls(t *testing.T, read func() error, change func()) {
+	t.Helper()
 	const readers, more = 8, 10
 	var counts [readers]atomic.Int64
 	var stop atomic.Bool
@@ -119,7 +127,7 @@ func underReads(t *testing.T, store func() *dial.Store, change func()) {
 	for i := range readers {
 		wg.Go(func() {
 			for !stop.Load() {
-				if _, err := store().Get(t.Context(), sdk.GetRequest{Name: "x"}); err != nil {
+				if err := read(); err != nil {
 					t.Errorf("a read failed: %v", err)
 					return
 				}

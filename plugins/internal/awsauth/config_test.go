@@ -40,7 +40,7 @@ func TestEveryFaultIsReportedByItsPath(t *testing.T) {
 		"region":            {Settings{Region: "Ireland", Auth: Auth{Static: key()}}, []string{"/region"}},
 		"endpoints":         {Settings{Region: "eu-west-1", Endpoint: "vpce", STSEndpoint: "https://u@h", Auth: Auth{Static: key()}}, []string{"/endpoint", "/sts_endpoint"}},
 		"FIPS beside own":   {Settings{Region: "eu-west-1", Endpoint: "https://h", FIPS: true, Auth: Auth{Static: key()}}, []string{"/fips"}},
-		"keys":              {Settings{Region: "eu-west-1", Auth: Auth{Static: &Static{AccessKeyID: "AKIA", SecretAccessKey: sdk.SensitiveString("a b"), SessionToken: sdk.SensitiveString("a\n")}}}, []string{"/auth/static/access_key_id", "/auth/static/secret_access_key", "/auth/static/session_token"}},
+		"keys":              {Settings{Region: "eu-west-1", Auth: Auth{Static: &Static{AccessKeyID: "AK IA", SecretAccessKey: sdk.SensitiveString("a b"), SessionToken: sdk.SensitiveString("a\n")}}}, []string{"/auth/static/access_key_id", "/auth/static/secret_access_key", "/auth/static/session_token"}},
 		"token without one": {Settings{Region: "eu-west-1", Auth: Auth{WebIdentity: &WebIdentity{}}}, []string{"/auth/web_identity", "/auth/web_identity/role_arn"}},
 		"two tokens":        {Settings{Region: "eu-west-1", AssumeRole: role(), Auth: Auth{WebIdentity: &WebIdentity{Token: sdk.SensitiveString("t"), TokenFile: "/t", SessionName: "a b", RoleARN: "x"}}}, []string{"/auth/web_identity", "/auth/web_identity/role_arn", "/auth/web_identity/session_name"}},
 		"profile":           {Settings{Region: "eu-west-1", Auth: Auth{Profile: &Profile{Name: "a"}}}, []string{"/auth/profile"}},

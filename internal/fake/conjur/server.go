@@ -102,6 +102,14 @@ func (s *Server) Load(t testing.TB, policy, text string) {
 	}
 }
 
+// Change adds to a policy and removes from it as the user admin.
+func (s *Server) Change(t testing.TB, policy, text string) {
+	t.Helper()
+	if a := s.load(s.id("user", "admin"), http.MethodPatch, policy, []byte(text)); a.status != http.StatusCreated {
+		t.Fatalf("change policy %q: status %d: %s", policy, a.status, a.body)
+	}
+}
+
 // Set gives a declared variable a value.
 func (s *Server) Set(t testing.TB, variable, value string) {
 	t.Helper()

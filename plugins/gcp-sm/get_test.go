@@ -66,6 +66,30 @@ func TestTheCurrentVersionMayBeTheNewestEnabledOne(t *testing.T) {
 	wantCode(t, "get without an enabled version", err, sdk.FailedPrecondition)
 }
 
+func TestAStoreReadsWhatItWroteWhileLatestIsBehind(t *testing.T) {
+	srv, st := newStore(t, nil)
+	put(t, st, "db", "one")
+	put(t, st, "db", "two")
+	other := openStore(t, srv.Listen(t), nil)
+	srv.Lag(1)
+	wantValue(t, st, "db", "", "two")
+	wantValue(t, st, "db", latest, "two")
+	wantValue(t, other, "db", "", "one") // it has written nothing
+	put(t, st, "new", "first")
+	wantValue(t, st, "new", "", "first")
+	srv.Lag(0)
+	before := len(srv.Calls())
+	wantValue(t, st, "db", "", "two")
+	if n := len(srv.Calls()) - before; n != 1 {
+		t.Errorf("get of a version that latest is took %d calls, want 1", n)
+	}
+	if _, err := st.Delete(t.Context(), sdk.DeleteRequest{Name: "db"}); err != nil {
+		t.Fatal(err)
+	}
+	put(t, other, "db", "another")
+	wantValue(t, st, "db", "", "another")
+}
+
 func TestVersionsHaveStatesAndAliasesAndOneIsCurrent(t *testing.T) {
 	srv, st := newStore(t, set{"current": latestEnabled})
 	for _, v := range []string{"1", "2", "3", "4"} {

@@ -95,7 +95,8 @@ func (st *store) List(ctx context.Context, r sdk.ListRequest) (sdk.ListPage, err
 	}
 	request := &smpb.ListSecretsRequest{Parent: st.s.parent()}
 	if prefix != "" && prefix[0] != '-' && prefix[0] != '_' {
-		request.Filter = "name:" + prefix // names that contain it
+		// Names that contain it. https://cloud.google.com/secret-manager/docs/filtering
+		request.Filter = "name:" + prefix
 	}
 	c := call{op: "list", object: r.Prefix, on: st.s.parent(), need: toList}
 	var page sdk.ListPage

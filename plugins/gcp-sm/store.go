@@ -18,6 +18,7 @@ type store struct {
 	s      Settings
 	conn   *gcpauth.Conn
 	client *secretmanager.Client
+	recent recent
 }
 
 var (
@@ -105,11 +106,11 @@ func (st *store) Get(ctx context.Context, r sdk.GetRequest) (sdk.Secret, error) 
 	if !versionForm.MatchString(which) {
 		return sdk.Secret{}, sdk.Errorf(sdk.InvalidArgument, "get %q: a version is a number, an alias, %s or %s", r.Name, latest, latestEnabled)
 	}
-	if which != latestEnabled {
+	if which != latest && which != latestEnabled {
 		return st.access(ctx, s, which)
 	}
-	out, err := st.access(ctx, s, latest)
-	if sdk.CodeOf(err) != sdk.FailedPrecondition {
+	out, err := st.latest(ctx, s)
+	if which == latest || sdk.CodeOf(err) != sdk.FailedPrecondition {
 		return out, err
 	}
 	v, err := st.newestEnabled(ctx, "get", s)
@@ -117,6 +118,21 @@ func (st *store) Get(ctx context.Context, r sdk.GetRequest) (sdk.Secret, error) 
 		return sdk.Secret{}, err
 	}
 	return st.access(ctx, s, versionOf(v.GetName(), s))
+}
+
+// latest reads the newest version, or the one that this store has written since.
+func (st *store) latest(ctx context.Context, s secret) (sdk.Secret, error) {
+	out, err := st.access(ctx, s, latest)
+	switch sdk.CodeOf(err) {
+	case sdk.OK, sdk.NotFound, sdk.FailedPrecondition:
+		if number := st.recent.after(s.id, out.Version); number != "" {
+			if ours, err := st.access(ctx, s, number); err == nil {
+				return ours, nil
+			}
+		}
+	default:
+	}
+	return out, err
 }
 
 // access reads one version.

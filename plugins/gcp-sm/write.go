@@ -10,6 +10,7 @@ import (
 	smpb "cloud.google.com/go/secretmanager/apiv1/secretmanagerpb"
 	"google.golang.org/protobuf/types/known/fieldmaskpb"
 
+	"github.com/keyway-dev/keyway/plugins/internal/gcpauth"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -71,6 +72,7 @@ func (st *store) add(ctx context.Context, s secret, value sdk.Sensitive) (sdk.Pu
 		if out.Version = versionOf(v.GetName(), s); out.Version == "" {
 			return sdk.Errorf(sdk.Internal, "the answer is of something else, %q", v.GetName())
 		}
+		st.recent.add(s.id, out.Version)
 		return nil
 	})
 	return out, err
@@ -97,7 +99,7 @@ func (st *store) takeOver(ctx context.Context, s secret) error {
 		return err
 	}
 	for left := patience(about, time.Now()); left > 0; left -= settlePoll {
-		if err := pause(ctx, settlePoll); err != nil {
+		if err := gcpauth.Pause(ctx, settlePoll); err != nil {
 			return err
 		}
 		if whole, err := st.hasVersions(ctx, s); whole || err != nil {
@@ -133,17 +135,6 @@ func patience(about *smpb.Secret, now time.Time) time.Duration {
 func (st *store) hasVersions(ctx context.Context, s secret) (bool, error) {
 	versions, _, err := st.page(ctx, "put", s, &smpb.ListSecretVersionsRequest{PageSize: 1})
 	return len(versions) > 0, err
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // newSecret is what a Put creates if there is no secret. What Google could not hold is refused before any call.
@@ -209,6 +200,7 @@ func (st *store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteRes
 	}
 	c := call{op: "delete", object: r.Name, on: st.path(s), need: toDelete}
 	return sdk.DeleteResult{}, c.do(ctx, func() error {
+		st.recent.forget(s.id)
 		return st.client.DeleteSecret(ctx, &smpb.DeleteSecretRequest{Name: st.path(s)})
 	})
 }

@@ -39,6 +39,7 @@ type Server struct {
 	accept  func(token string) bool
 	before  func(method string)
 	etags   int
+	lag     int // versions by which "latest" is behind
 	calls   []Call
 }
 

@@ -74,7 +74,7 @@ func (s *Server) findVersion(permission, resource string) (*version, error) {
 	}
 	n, err := strconv.Atoi(which)
 	if which == "latest" {
-		n = len(c.versions)
+		n = len(c.versions) - s.lag
 	} else if err != nil {
 		n = int(c.about.GetVersionAliases()[which])
 	}
@@ -163,6 +163,14 @@ func (s *Server) setState(permission, resource string, state smpb.SecretVersion_
 		v.data, v.about.DestroyTime = nil, timestamppb.Now()
 	}
 	return proto.CloneOf(v.about), nil
+}
+
+// Lag makes "latest" a version that is so many older than the newest, as may be for some minutes after one was added.
+// https://cloud.google.com/secret-manager/docs/reference/consistency
+func (s *Server) Lag(versions int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lag = versions
 }
 
 func castagnoli(data []byte) int64 {

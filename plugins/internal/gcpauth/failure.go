@@ -88,13 +88,21 @@ func Repeat(ctx context.Context, attempt func() error) error {
 		if end, ok := ctx.Deadline(); ok && time.Now().Add(wait).After(end) {
 			return err
 		}
-		timer := time.NewTimer(wait)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+		if Pause(ctx, wait) != nil {
 			return err
 		}
+	}
+}
+
+// Pause lets d pass, or fails with the context's error.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

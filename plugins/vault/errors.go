@@ -24,7 +24,7 @@ func classify(r call, err error, header http.Header) error {
 	var known *sdk.Error
 	if errors.As(err, &known) { // the dialer's refusal, a certificate that cannot be read
 		e := sdk.Errorf(known.Code, "%s %q: %s", r.op, r.object, known.Message)
-		e.Reason = known.Reason
+		e.Reason, e.RetryAfter = known.Reason, known.RetryAfter
 		return e
 	}
 	switch {

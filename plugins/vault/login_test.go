@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -128,6 +129,20 @@ func TestARefusedLoginSaysWhyInTheServersWords(t *testing.T) {
 	_, err = openStore(t, f.URL, auth("jwt", "role", "gw", "token", "head.canary.sign")).Get(t.Context(), sdk.GetRequest{Name: "x"})
 	if err == nil || strings.Contains(err.Error(), "canary") {
 		t.Errorf("the error quotes a part of the token: %v", err)
+	}
+}
+
+func TestALoginThatIsThrottledSaysWhenToComeAgain(t *testing.T) {
+	f := newFake(t, map[string]http.HandlerFunc{loginPath: func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Retry-After", "120")
+		reply(429, `{"errors":["request path \"auth/approle/login\": rate limit quota exceeded"]}`)(w, r)
+	}})
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	_, err := openStore(t, f.URL, approle()).Get(ctx, sdk.GetRequest{Name: "x"})
+	wantCode(t, "login answered 429", err, sdk.ResourceExhausted)
+	if got := asError(err).RetryAfter; got != 2*time.Minute {
+		t.Errorf("retry after %v, want 2m", got)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"github.com/hashicorp/vault/api"
 
@@ -64,10 +65,10 @@ func constant(body map[string]string) credentials {
 // bearer logs in with a signed token, of the settings or else of a file.
 func bearer(role string, jwt sdk.Sensitive, file string) credentials {
 	return func(context.Context, *api.Client) (map[string]string, error) {
-		text, err := string(jwt.Reveal()), error(nil)
-		if jwt.IsZero() {
-			text, err = readFile(file)
+		if !jwt.IsZero() {
+			return map[string]string{"role": role, "jwt": strings.TrimSpace(string(jwt.Reveal()))}, nil
 		}
+		text, err := readFile(file)
 		return map[string]string{"role": role, "jwt": text}, err
 	}
 }

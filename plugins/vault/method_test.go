@@ -213,6 +213,16 @@ func TestAWSOnAFakeEndpointSignsGetCallerIdentity(t *testing.T) {
 	}
 }
 
+func TestAWSWithoutAKeyUsesWhatTheMachineHas(t *testing.T) {
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAAMBIENTEXAMPLE00")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "wJalrXUtnFEMI")
+	r := rebuilt(t, logInWith(t, "aws/login", auth("aws", "role", "gw")))
+	if !strings.Contains(r.Header.Get("Authorization"), "Credential=AKIAAMBIENTEXAMPLE00/") || r.URL.Host != "sts.amazonaws.com" {
+		t.Errorf("the request for %s is not signed with the environment's key", r.URL.Host)
+	}
+}
+
 // rebuilt is the request that Vault sends to STS.
 func rebuilt(t *testing.T, login map[string]string) *http.Request {
 	t.Helper()

@@ -39,8 +39,7 @@ const minDays, maxDays = 7, 30
 
 // Validate checks what no tag can say.
 func (s *Settings) Validate() []sdk.Problem {
-	connection := s.connection()
-	ps := connection.Validate()
+	ps := s.connection().Validate()
 	fault := func(path, format string, args ...any) {
 		ps = append(ps, sdk.Problem{Path: path, Message: fmt.Sprintf(format, args...)})
 	}
@@ -68,12 +67,11 @@ func (s *Settings) Capabilities(methods sdk.Capabilities) sdk.Capabilities {
 
 // Reach is the service, STS, and what the login reads and dials.
 func (s *Settings) Reach() sdk.Reach {
-	connection := s.connection()
-	return connection.Reach()
+	return s.connection().Reach()
 }
 
-func (s *Settings) connection() awsauth.Settings {
-	return awsauth.Settings{Region: s.Region, Endpoint: s.Endpoint, STSEndpoint: s.STSEndpoint, FIPS: s.FIPS, DualStack: s.DualStack,
+func (s *Settings) connection() *awsauth.Settings {
+	return &awsauth.Settings{Region: s.Region, Endpoint: s.Endpoint, STSEndpoint: s.STSEndpoint, FIPS: s.FIPS, DualStack: s.DualStack,
 		Auth: s.Auth, AssumeRole: s.AssumeRole, Service: resolve}
 }
 

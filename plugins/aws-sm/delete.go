@@ -37,65 +37,55 @@ func (st *store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteRes
 	}
 	out, err := do(ctx, st, "delete", r.Name, "DeleteSecret", st.client.DeleteSecret, in)
 	if isCode(err, sdk.FailedPrecondition, sdk.InvalidArgument) {
-		return st.deleteAgain(ctx, r, in, err)
+		done, refusal := st.clear(ctx, r, id, err)
+		if done || refusal != nil {
+			return sdk.DeleteResult{Recoverable: done}, refusal
+		}
+		out, err = do(ctx, st, "delete", r.Name, "DeleteSecret", st.client.DeleteSecret, in)
+	}
+	if err == nil && r.Purge {
+		err = st.gone(ctx, r.Name, id)
 	}
 	if err != nil || r.Purge {
-		return sdk.DeleteResult{}, st.gone(ctx, r, id, err)
-	}
-	return sdk.DeleteResult{Recoverable: true, Until: aws.ToTime(out.DeletionDate)}, nil
-}
-
-// deleteAgain takes away what kept AWS from a delete: replicas, or an earlier delete where this one is to purge.
-func (st *store) deleteAgain(ctx context.Context, r sdk.DeleteRequest, in *secretsmanager.DeleteSecretInput, refusal error) (sdk.DeleteResult, error) {
-	id := aws.ToString(in.SecretId)
-	d, err := st.describe(ctx, "delete", r.Name, id)
-	if err != nil {
-		return sdk.DeleteResult{}, refusal
-	}
-	switch {
-	case d.DeletedDate != nil && !r.Purge:
-		return sdk.DeleteResult{Recoverable: true}, nil
-	case d.DeletedDate != nil:
-		err = st.Restore(ctx, sdk.RestoreRequest{Name: r.Name})
-	case len(d.ReplicationStatus) > 0:
-		err = st.removeReplicas(ctx, r.Name, id, d)
-	default:
-		return sdk.DeleteResult{}, refusal
-	}
-	if err != nil {
 		return sdk.DeleteResult{}, err
 	}
-	out, err := do(ctx, st, "delete", r.Name, "DeleteSecret", st.client.DeleteSecret, in)
-	if err != nil || r.Purge {
-		return sdk.DeleteResult{}, st.gone(ctx, r, id, err)
-	}
 	return sdk.DeleteResult{Recoverable: true, Until: aws.ToTime(out.DeletionDate)}, nil
 }
 
-func (st *store) removeReplicas(ctx context.Context, name, id string, d description) error {
+// clear takes away what kept AWS from a delete: replicas, or an earlier delete where this one is to purge. One that was to
+// do no more than the earlier is done.
+func (st *store) clear(ctx context.Context, r sdk.DeleteRequest, id string, refusal error) (done bool, err error) {
+	d, err := st.describe(ctx, "delete", r.Name, id)
+	switch {
+	case err != nil, d.DeletedDate == nil && len(d.ReplicationStatus) == 0:
+		return false, refusal
+	case d.DeletedDate != nil && !r.Purge:
+		return true, nil
+	case d.DeletedDate != nil:
+		return false, st.Restore(ctx, sdk.RestoreRequest{Name: r.Name})
+	}
 	in := &secretsmanager.RemoveRegionsFromReplicationInput{SecretId: &id}
 	for _, r := range d.ReplicationStatus {
 		in.RemoveReplicaRegions = append(in.RemoveReplicaRegions, aws.ToString(r.Region))
 	}
-	_, err := do(ctx, st, "delete", name, "RemoveRegionsFromReplication", st.client.RemoveRegionsFromReplication, in)
-	return err
+	_, err = do(ctx, st, "delete", r.Name, "RemoveRegionsFromReplication", st.client.RemoveRegionsFromReplication, in)
+	return false, err
 }
 
-// gone waits until AWS knows a purged secret no more. A caller that may not look is told what AWS said.
-func (st *store) gone(ctx context.Context, r sdk.DeleteRequest, id string, err error) error {
-	if err != nil {
-		return err
-	}
+// gone waits until AWS knows a purged secret no more. Who may not look has AWS's word for it.
+func (st *store) gone(ctx context.Context, name, id string) error {
 	for wait := firstLook; ; wait = min(2*wait, lastLook) {
-		_, err := st.describe(ctx, "delete", r.Name, id)
-		switch {
-		case isCode(err, sdk.NotFound, sdk.PermissionDenied):
+		_, err := st.describe(ctx, "delete", name, id)
+		if isCode(err, sdk.NotFound, sdk.PermissionDenied) {
 			return nil
-		case err != nil:
+		}
+		if err != nil {
 			return err
 		}
-		if err := pause(ctx, wait); err != nil {
-			return sdk.Errorf(sdk.CodeOf(err), "delete %q: AWS purges it and has not finished: %w", r.Name, err)
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return sdk.Errorf(sdk.CodeOf(ctx.Err()), "delete %q: AWS purges it and has not finished: %w", name, ctx.Err())
 		}
 	}
 }

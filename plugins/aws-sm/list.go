@@ -76,11 +76,10 @@ func (st *store) Versions(ctx context.Context, r sdk.VersionsRequest) (sdk.Versi
 	}
 	start := min(int(from), len(all))
 	end := min(start+r.PageSize, len(all))
-	page := sdk.VersionsPage{Versions: all[start:end]}
-	if end < len(all) {
-		page.Next = strconv.Itoa(end)
+	if end == len(all) {
+		return sdk.VersionsPage{Versions: all[start:]}, nil
 	}
-	return page, nil
+	return sdk.VersionsPage{Versions: all[start:end], Next: strconv.Itoa(end)}, nil
 }
 
 // versions reads every page, and puts the newest first.

@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -50,8 +48,7 @@ func plugin() *sdk.Plugin {
 }
 
 func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
-	connection := s.connection()
-	session, err := connection.Open(env)
+	session, err := s.connection().Open(env)
 	if err != nil {
 		return nil, err
 	}
@@ -124,7 +121,7 @@ func (st *store) Stat(ctx context.Context, r sdk.StatRequest) (sdk.Meta, error) 
 	if err != nil {
 		return sdk.Meta{}, err
 	}
-	v, err := d.alive("stat", r.Name)
+	v, err := alive("stat", r.Name, d)
 	if err != nil {
 		return sdk.Meta{}, err
 	}
@@ -132,33 +129,22 @@ func (st *store) Stat(ctx context.Context, r sdk.StatRequest) (sdk.Meta, error) 
 		Created: aws.ToTime(d.CreatedDate), Updated: aws.ToTime(d.LastChangedDate)}, nil
 }
 
-// description is what AWS tells about a secret without its value.
-type description struct {
-	*secretsmanager.DescribeSecretOutput
-}
-
-func (st *store) describe(ctx context.Context, op, name, id string) (description, error) {
-	out, err := do(ctx, st, op, name, "DescribeSecret", st.client.DescribeSecret, &secretsmanager.DescribeSecretInput{SecretId: &id})
-	if err != nil {
-		return description{}, err
+func (st *store) describe(ctx context.Context, op, name, id string) (*secretsmanager.DescribeSecretOutput, error) {
+	d, err := do(ctx, st, op, name, "DescribeSecret", st.client.DescribeSecret, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	if err == nil && !named(id, aws.ToString(d.Name), aws.ToString(d.ARN)) {
+		err = sdk.Errorf(sdk.Internal, "%s %q: the answer is about another secret", op, name)
 	}
-	if !named(id, aws.ToString(out.Name), aws.ToString(out.ARN)) {
-		return description{}, sdk.Errorf(sdk.Internal, "%s %q: the answer is about another secret", op, name)
-	}
-	return description{out}, nil
+	return d, err
 }
-
-// version gives the current version, empty where there is none.
-func (d description) version() string { return currentOf(d.VersionIdsToStages) }
 
 // alive gives the current version. A secret that is scheduled for deletion is FailedPrecondition, one that never had a
 // value NotFound, as both are for Get.
-func (d description) alive(op, name string) (string, error) {
-	v := d.version()
-	switch {
-	case d.DeletedDate != nil:
+func alive(op, name string, d *secretsmanager.DescribeSecretOutput) (string, error) {
+	if d.DeletedDate != nil {
 		return "", deleted(op, name)
-	case v == "":
+	}
+	v := currentOf(d.VersionIdsToStages)
+	if v == "" {
 		return "", sdk.Errorf(sdk.NotFound, "%s %q: the secret has no current version", op, name)
 	}
 	return v, nil
@@ -170,9 +156,10 @@ func deleted(op, name string) error {
 	return e
 }
 
+// currentOf gives the version that has the stage, empty where none has.
 func currentOf(stages map[string][]string) string {
-	for _, id := range slices.Sorted(maps.Keys(stages)) {
-		if slices.Contains(stages[id], current) {
+	for id, s := range stages {
+		if slices.Contains(s, current) {
 			return id
 		}
 	}
@@ -188,16 +175,4 @@ func labels(tags []types.Tag) map[string]string {
 		}
 	}
 	return out
-}
-
-// pause waits, unless the context ends before.
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

@@ -85,11 +85,8 @@ func (st *store) prepare(r sdk.PutRequest) (write, error) {
 }
 
 func checkLabels(r sdk.PutRequest) error {
-	if utf8.RuneCountInString(r.Description) > maxDescription {
-		return sdk.Errorf(sdk.InvalidArgument, "put %q: a description has at most %d characters", r.Name, maxDescription)
-	}
-	if len(r.Labels) > maxTags {
-		return sdk.Errorf(sdk.InvalidArgument, "put %q: %d labels are over AWS's limit of %d tags", r.Name, len(r.Labels), maxTags)
+	if utf8.RuneCountInString(r.Description) > maxDescription || len(r.Labels) > maxTags {
+		return sdk.Errorf(sdk.InvalidArgument, "put %q: AWS takes a description of at most %d characters and %d labels", r.Name, maxDescription, maxTags)
 	}
 	for k, v := range r.Labels {
 		if n := utf8.RuneCountInString(k); n == 0 || n > maxTagKey || utf8.RuneCountInString(v) > maxTagValue ||
@@ -164,7 +161,7 @@ func (st *store) created(ctx context.Context, w write, exists error) (string, er
 	if d.DeletedDate != nil {
 		return "", deleted("put", w.Name)
 	}
-	if d.version() == w.token {
+	if currentOf(d.VersionIdsToStages) == w.token {
 		return w.token, nil
 	}
 	return "", exists
@@ -202,7 +199,7 @@ func (st *store) compare(ctx context.Context, w write) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	is, err := d.alive("put", w.Name)
+	is, err := alive("put", w.Name, d)
 	if err == nil && is != w.If.Version() && is != w.token {
 		err = sdk.Errorf(sdk.Aborted, "put %q: version %q is not current any more", w.Name, w.If.Version())
 	}

@@ -94,9 +94,9 @@ func refuse(kind, format string, args ...any) error {
 
 // input holds the members of all requests that we read.
 type input struct {
-	SecretId, Name, Description, KmsKeyId, ClientRequestToken string //nolint:revive // AWS's names
-	VersionId, VersionStage, NextToken                        string //nolint:revive // AWS's names
-	MoveToVersionId, RemoveFromVersionId                      string //nolint:revive // AWS's names
+	SecretId, Name, Description, KmsKeyId, ClientRequestToken string
+	VersionId, VersionStage, NextToken                        string
+	MoveToVersionId, RemoveFromVersionId                      string
 	SecretString                                              *string
 	SecretBinary                                              []byte
 	VersionStages, SecretIdList, RemoveReplicaRegions         []string

@@ -61,12 +61,21 @@ func (c Call) classify(ctx context.Context, err error) error {
 	if word == "" {
 		word = strconv.Itoa(status)
 	}
-	e := sdk.Errorf(code, "%s %q: %s answered %s%s%s", c.Op, c.Object, c.Service, word, c.words(err), c.advice(code, word))
-	e.Reason, e.RetryAfter = word, retryAfter(err, time.Now())
+	e := c.refusal(code, word, wordsOf(err))
+	e.RetryAfter = retryAfter(err, time.Now())
 	var named interface{ ServiceRequestID() string }
 	if errors.As(err, &named) {
 		e.RequestID = named.ServiceRequestID()
 	}
+	return e
+}
+
+// Item is the error of one of several things that a request was for, from the word and message that the answer has for it.
+func (c Call) Item(word, message string) error { return c.refusal(c.code(word, 0), word, message) }
+
+func (c Call) refusal(code sdk.Code, word, message string) *sdk.Error {
+	e := sdk.Errorf(code, "%s %q: %s answered %s%s%s", c.Op, c.Object, c.Service, word, c.words(message), c.advice(code, word))
+	e.Reason = word
 	return e
 }
 
@@ -97,8 +106,8 @@ func cutOff(err error) bool {
 		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// CodeOf reads a word that all services share, as an item of a batch has it. One that is not known is Internal.
-func CodeOf(word string) sdk.Code {
+// codeOf reads a word that all services share. One that is not known is Internal.
+func codeOf(word string) sdk.Code {
 	if code, ok := common[word]; ok {
 		return code
 	}
@@ -116,7 +125,7 @@ func (c Call) code(word string, status int) sdk.Code {
 	if code, ok := c.Codes[word]; ok {
 		return code
 	}
-	if code := CodeOf(word); code != sdk.Internal {
+	if code := codeOf(word); code != sdk.Internal {
 		return code
 	}
 	switch {
@@ -159,17 +168,21 @@ func wordOf(err error) string {
 	return cmp.Or(answer.Error.Code, answer.Listed, answer.Code)
 }
 
-// words gives what AWS says, unless the request held a value that it might quote.
-func (c Call) words(err error) string {
+func wordsOf(err error) string {
 	var api smithy.APIError
-	if c.Quiet || !errors.As(err, &api) {
+	if errors.As(err, &api) {
+		return api.ErrorMessage()
+	}
+	return ""
+}
+
+// words gives what AWS says, unless the request held a value that it might quote.
+func (c Call) words(message string) string {
+	s := strings.Join(strings.Fields(message), " ")
+	if c.Quiet || s == "" {
 		return ""
 	}
-	s := strings.Join(strings.Fields(api.ErrorMessage()), " ")
-	if s == "" {
-		return ""
-	}
-	return ": " + s[:min(len(s), maxReason)]
+	return ": " + strings.ToValidUTF8(s[:min(len(s), maxReason)], "")
 }
 
 func (c Call) advice(code sdk.Code, word string) string {

@@ -2,6 +2,7 @@ package awsauth
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -47,6 +48,16 @@ func answer(status int, body string) http.HandlerFunc {
 	}
 }
 
+// asError gives what a caller of the store is told; the zero Error where it is none of ours.
+func asError(t *testing.T, err error) *sdk.Error {
+	t.Helper()
+	e := &sdk.Error{}
+	if !errors.As(err, &e) {
+		t.Errorf("%v is no error of the contract", err)
+	}
+	return e
+}
+
 func TestAnswersGetTheirCodes(t *testing.T) {
 	for name, c := range map[string]struct {
 		status   int
@@ -77,8 +88,8 @@ func TestAnswersGetTheirCodes(t *testing.T) {
 			t.Parallel()
 			n, err := asked(t, t.Context(), answer(c.status, c.body), sdk.Env{})
 			wantCode(t, "get", err, c.want)
-			e, ok := err.(*sdk.Error)
-			if !ok || c.reason != "" && e.Reason != c.reason || e.RequestID != "r-1" || n != c.requests {
+			e := asError(t, err)
+			if c.reason != "" && e.Reason != c.reason || e.RequestID != "r-1" || n != c.requests {
 				t.Errorf("%#v after %d requests; want reason %q, the request's id and %d requests", err, n, c.reason, c.requests)
 			}
 		})
@@ -107,7 +118,7 @@ func TestAWaitBeyondTheDeadlineIsNotBegun(t *testing.T) {
 		answer(429, `{"__type":"ThrottlingException"}`)(w, q)
 	}, sdk.Env{})
 	wantCode(t, "throttled for an hour", err, sdk.ResourceExhausted)
-	if e, ok := err.(*sdk.Error); !ok || e.RetryAfter != time.Hour || n != 1 || ctx.Err() != nil {
+	if e := asError(t, err); e.RetryAfter != time.Hour || n != 1 || ctx.Err() != nil {
 		t.Errorf("%#v after %d requests, want to be told of an hour after one", err, n)
 	}
 }
@@ -122,7 +133,7 @@ func TestTheHostsRefusalToDialIsItsOwnAndAskedOnce(t *testing.T) {
 	})
 	_, err := asked(t, t.Context(), answer(200, `{}`), sdk.Env{HTTPClient: &http.Client{Transport: transport}})
 	wantCode(t, "a refused dial", err, sdk.PermissionDenied)
-	if e, ok := err.(*sdk.Error); !ok || e.Reason != "reach" || n.Load() != 1 {
+	if e := asError(t, err); e.Reason != "reach" || n.Load() != 1 {
 		t.Errorf("%#v after %d tries, want the host's reason after one", err, n.Load())
 	}
 }

@@ -105,7 +105,7 @@ func TestALoginThatIsRefusedSaysWhatItNeeds(t *testing.T) {
 		}
 		_, err := opened(t, srv, Auth{Static: key()}, role()).Identity(t.Context())
 		wantCode(t, word, err, want)
-		if e, ok := err.(*sdk.Error); !ok || e.Reason != word || !strings.Contains(e.Message, role().ARN) || want == sdk.PermissionDenied && !strings.Contains(e.Message, "sts:AssumeRole") {
+		if e := asError(t, err); e.Reason != word || !strings.Contains(e.Message, role().ARN) || want == sdk.PermissionDenied && !strings.Contains(e.Message, "sts:AssumeRole") {
 			t.Errorf("%s: %v; want the reason, the role and the permission", word, err)
 		}
 	}

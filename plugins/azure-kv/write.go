@@ -48,10 +48,15 @@ func (st *store) Put(ctx context.Context, r sdk.PutRequest) (sdk.PutResult, erro
 		return sdk.PutResult{}, err
 	}
 	text := string(value)
-	made, err := call(ctx, st, func(ctx context.Context, c *azsecrets.Client) (azsecrets.SetSecretResponse, error) {
-		return c.SetSecret(ctx, id, azsecrets.SetSecretParameters{Value: &text, ContentType: contentType, Tags: tags}, nil)
+	var made azsecrets.SetSecretResponse
+	err = poll(ctx, func() (bool, error) { // a name is free some seconds after its purge
+		made, err = call(ctx, st, func(ctx context.Context, c *azsecrets.Client) (azsecrets.SetSecretResponse, error) {
+			return c.SetSecret(ctx, id, azsecrets.SetSecretParameters{Value: &text, ContentType: contentType, Tags: tags}, nil)
+		})
+		err := classify("put", r.Name, needSet, err)
+		return !isBusy(err), notBusy(err)
 	})
-	if err := classify("put", r.Name, needSet, err); err != nil {
+	if err != nil {
 		return sdk.PutResult{}, err
 	}
 	if made.ID == nil || made.ID.Version() == "" {
@@ -129,25 +134,32 @@ func (st *store) Delete(ctx context.Context, r sdk.DeleteRequest) (sdk.DeleteRes
 	if err := st.checkOwn(ctx, "delete", r.Name, id); err != nil {
 		return sdk.DeleteResult{}, err
 	}
-	gone, err := call(ctx, st, func(ctx context.Context, c *azsecrets.Client) (azsecrets.DeleteSecretResponse, error) {
-		return c.DeleteSecret(ctx, id, nil)
+	var gone azsecrets.DeleteSecretResponse
+	err = poll(ctx, func() (bool, error) {
+		gone, err = call(ctx, st, func(ctx context.Context, c *azsecrets.Client) (azsecrets.DeleteSecretResponse, error) {
+			return c.DeleteSecret(ctx, id, nil)
+		})
+		err := classify("delete", r.Name, needDelete, err)
+		return !isBusy(err), notBusy(err)
 	})
-	err = classify("delete", r.Name, needDelete, err)
+	var d azsecrets.DeletedSecret
 	switch {
 	case err == nil && textOf(gone.RecoveryID) == "": // a vault without soft delete
 		return sdk.DeleteResult{}, nil
-	case isBusy(err), r.Purge && sdk.CodeOf(err) == sdk.NotFound: // on its way, or deleted before
+	case err == nil:
+		d, err = st.awaitDeleted(ctx, "delete", r.Name, id)
+	case sdk.CodeOf(err) == sdk.NotFound: // or deleted before
+		d, err = st.deleted(ctx, "delete", r.Name, id)
+	}
+	switch code := sdk.CodeOf(err); {
+	case r.Purge && (code == sdk.OK || code == sdk.PermissionDenied && gone.ID != nil):
+		return sdk.DeleteResult{}, st.purge(ctx, r.Name, id, d)
+	case code == sdk.PermissionDenied && gone.ID != nil: // it is deleted; only looking at it is not allowed
+		return sdk.DeleteResult{Recoverable: true, Until: timeOf(gone.ScheduledPurgeDate)}, nil
 	case err != nil:
 		return sdk.DeleteResult{}, err
 	}
-	if r.Purge {
-		return sdk.DeleteResult{}, st.purge(ctx, r.Name, id, err != nil && !isBusy(err))
-	}
-	_, err = st.awaitDeleted(ctx, "delete", r.Name, id)
-	if sdk.CodeOf(err) == sdk.PermissionDenied { // it is deleted; only looking at it is not allowed
-		err = nil
-	}
-	return sdk.DeleteResult{Recoverable: true, Until: timeOf(gone.ScheduledPurgeDate)}, err
+	return sdk.DeleteResult{Recoverable: true, Until: timeOf(d.ScheduledPurgeDate)}, nil
 }
 
 // checkOwn makes sure that what stands at a mapped name's place is not another name's.
@@ -185,30 +197,28 @@ func (st *store) awaitDeleted(ctx context.Context, op, name, id string) (d azsec
 	return d, err
 }
 
-// purge takes a deleted secret beyond recovery. before: it was deleted earlier, if at all.
-func (st *store) purge(ctx context.Context, name, id string, before bool) error {
-	d, err := st.deleted(ctx, "purge", name, id)
-	if !before && (sdk.CodeOf(err) == sdk.NotFound || isBusy(err)) {
-		d, err = st.awaitDeleted(ctx, "purge", name, id)
-	}
-	if err != nil {
-		return err
-	}
+// purge takes a deleted secret beyond recovery.
+func (st *store) purge(ctx context.Context, name, id string, d azsecrets.DeletedSecret) error {
 	if level := levelOf(d.Attributes); level != "" && !strings.Contains(level, "Purgeable") {
 		return sdk.Errorf(sdk.FailedPrecondition, "purge %q: deleted, but the vault's purge protection keeps it%s", name, until(d.ScheduledPurgeDate))
 	}
-	return poll(ctx, func() (bool, error) {
+	err := poll(ctx, func() (bool, error) {
 		_, err := call(ctx, st, func(ctx context.Context, c *azsecrets.Client) (azsecrets.PurgeDeletedSecretResponse, error) {
 			return c.PurgeDeletedSecret(ctx, id, nil)
 		})
 		err = classify("purge", name, needPurge, err)
-		if sdk.CodeOf(err) == sdk.NotFound {
+		return !isBusy(err), notBusy(err)
+	})
+	if err != nil && sdk.CodeOf(err) != sdk.NotFound {
+		return err
+	}
+	return poll(ctx, func() (bool, error) {
+		_, err := st.deleted(ctx, "purge", name, id)
+		switch sdk.CodeOf(err) {
+		case sdk.NotFound, sdk.PermissionDenied: // gone, or not to be looked at
 			return true, nil
 		}
-		if isBusy(err) {
-			err = nil
-		}
-		return false, err
+		return false, notBusy(err)
 	})
 }
 
@@ -266,6 +276,14 @@ func isBusy(err error) bool {
 		return true
 	}
 	return false
+}
+
+// notBusy leaves out that a secret is on its way.
+func notBusy(err error) error {
+	if isBusy(err) {
+		return nil
+	}
+	return err
 }
 
 // Waits between two looks at a secret on its way.

@@ -61,14 +61,14 @@ func fetch(env, list string) error {
 	if err := errors.Join(os.RemoveAll(env), os.WriteFile(list, requirements, 0o644)); err != nil {
 		return err
 	}
-	if err := run("python3", "-m", "venv", env); err != nil {
+	if err := execute("python3", "-m", "venv", env); err != nil {
 		return err
 	}
-	return run(filepath.Join(env, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+	return execute(filepath.Join(env, "bin", "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
 		"--no-deps", "--only-binary=:all:", "--require-hashes", "-r", list)
 }
 
-func run(name string, args ...string) error {
+func execute(name string, args ...string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), installTimeout)
 	defer cancel()
 	if out, err := exec.CommandContext(ctx, name, args...).CombinedOutput(); err != nil {

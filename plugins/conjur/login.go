@@ -64,11 +64,15 @@ func (a *authn) request(p proof) (*http.Request, error) {
 			path = append(path, url.PathEscape(part))
 		}
 	}
-	r, err := http.NewRequest(http.MethodPost, strings.Join(path, "/")+"/authenticate", strings.NewReader(string(p.body.Reveal())))
-	if err == nil && p.kind != "" {
-		r.Header.Set("Content-Type", p.kind)
+	u, err := url.Parse(strings.Join(path, "/") + "/authenticate")
+	if err != nil {
+		return nil, err
 	}
-	return r, err
+	r := &http.Request{Method: http.MethodPost, URL: u, Host: u.Host, Header: http.Header{}, Body: http.NoBody}
+	if !p.body.IsZero() {
+		setBody(r, p.body.Reveal(), p.kind)
+	}
+	return r, nil
 }
 
 // proof gathers what the login shows. Files are read anew each time: they are renewed while we run.

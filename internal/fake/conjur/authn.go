@@ -195,8 +195,9 @@ func (s *Server) login(r *http.Request, account string) answer {
 // rotate changes the key of the caller (Basic), or of another role that the caller may update.
 func (s *Server) rotate(r *http.Request, account string) answer {
 	target := r.URL.Query().Get("role")
-	caller, refusal := "", ""
+	caller := ""
 	if target != "" {
+		var refusal string
 		if caller, refusal = s.caller(r.Header.Get("Authorization")); refusal != "" {
 			return answer{status: http.StatusUnauthorized, kind: "text/plain", body: []byte(refusal)}
 		}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/dial"
@@ -171,5 +172,22 @@ func TestAListingGoesThroughFoldersAndPagesAndLeavesOutTheDeleted(t *testing.T) 
 	page, err := st.List(t.Context(), sdk.ListRequest{Prefix: "llm/00/key-1", PageSize: 500})
 	if err != nil || len(page.Items) != 5 {
 		t.Errorf("names from llm/00/key-1: %d, %v; want 5", len(page.Items), err)
+	}
+}
+
+func TestVersion1TellsWhenToReadAgainOnlyWhereADocumentSaysSo(t *testing.T) {
+	mount := srv.KV(t, 1)
+	srv.Write(t, mount+"/plain", set{"key": "v"})
+	srv.Write(t, mount+"/hint", set{"key": "v", "ttl": "30m"})
+	for _, field := range []string{"", "key"} {
+		st := openStore(t, srv, set{"mount": mount, "kv_version": 1, "field": field, "auth": rootAuth(srv)})
+		s, err := st.Get(t.Context(), sdk.GetRequest{Name: "plain"})
+		if err != nil || !s.Expires.IsZero() {
+			t.Errorf("field %q: a document without ttl expires at %v, %v; want never", field, s.Expires, err)
+		}
+		s, err = st.Get(t.Context(), sdk.GetRequest{Name: "hint"})
+		if left := time.Until(s.Expires); err != nil || left <= 0 || left > 30*time.Minute {
+			t.Errorf("field %q: a document with a ttl of 30 minutes expires in %v, %v", field, left, err)
+		}
 	}
 }

@@ -112,8 +112,9 @@ type answer struct {
 		LeaseDuration int64  `json:"lease_duration"` // seconds
 		Renewable     bool   `json:"renewable"`
 	} `json:"auth"`
-	Version    string `json:"version"`    // of the server; only health tells it
-	Enterprise *bool  `json:"enterprise"` // likewise
+	LeaseDuration int64  `json:"lease_duration"` // seconds
+	Version       string `json:"version"`        // of the server; only health tells it
+	Enterprise    *bool  `json:"enterprise"`     // likewise
 }
 
 // send makes one request with the client's token and namespace.

@@ -96,7 +96,7 @@ func (st *store) read(ctx context.Context, op, name, version string) (document, 
 		return document{}, err
 	}
 	if st.s.KV == 1 {
-		return document{data: a.Data, state: sdk.StateEnabled}, nil
+		return document{data: a.Data, state: sdk.StateEnabled, expires: a.hint(time.Now())}, nil
 	}
 	var v2 struct {
 		Data     json.RawMessage `json:"data"`
@@ -115,6 +115,19 @@ func (st *store) read(ctx context.Context, op, name, version string) (document, 
 	}
 	d.data = v2.Data
 	return d, nil
+}
+
+// hint is when a reader of KV v1 should come again: the engine makes a lease of the member "ttl", and of nothing else a
+// meaningful one.
+// https://developer.hashicorp.com/vault/docs/secrets/kv/kv-v1#ttls
+func (a answer) hint(now time.Time) time.Time {
+	var document struct {
+		TTL json.RawMessage `json:"ttl"`
+	}
+	if json.Unmarshal(a.Data, &document) != nil || !isSet(document.TTL) || a.LeaseDuration <= 0 {
+		return time.Time{}
+	}
+	return now.Add(time.Duration(a.LeaseDuration) * time.Second)
 }
 
 // number reads a version, which Vault counts from 1; it would take 0 as "current".

@@ -42,7 +42,7 @@ func (g *Generation) newClient(env []string) *goplugin.Client {
 		SyncStderr:       output.NewLines(stderr.Line),
 		StartTimeout:     2 * g.startTimeout, // never reached: start has its own, which kills the process
 		GRPCDialOptions:  options,
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: g.dir.path},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: g.dir.Path()},
 		RunnerFunc: func(_ hclog.Logger, spec *exec.Cmd, sockets string) (gorunner.Runner, error) {
 			var err error
 			g.run.sockets = sockets

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 
 	"github.com/keyway-dev/keyway/host/internal/plugin/child"
+	"github.com/keyway-dev/keyway/host/internal/plugin/folder"
 	"github.com/keyway-dev/keyway/host/internal/plugin/output"
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/dial"
@@ -27,7 +28,7 @@ type Generation struct {
 	startTimeout time.Duration
 	log          *slog.Logger
 	tail         *output.Tail
-	dir          *folder // private; removed once connected
+	dir          *folder.Folder // private; removed once connected
 	run          *runner
 	conns        conns
 	client       *goplugin.Client
@@ -102,7 +103,7 @@ func (c *Catalog) start(ctx context.Context, o order) (*Generation, error) {
 	if err != nil {
 		return nil, g.abandon(ctx, err)
 	}
-	_ = dir.remove() // connected: nobody needs to find the socket any more
+	_ = dir.Remove() // connected: nobody needs to find the socket any more
 	g.watch(conn, c.probing)
 	return g, nil
 }
@@ -118,7 +119,7 @@ func (c *Catalog) environment(o order) []string {
 
 // confine prepares what the process is confined by, and its dial socket.
 func (g *Generation) confine(c *Catalog, o order) error {
-	profile, err := c.profile(o, g.dir.path)
+	profile, err := c.profile(o, g.dir.Path())
 	if err != nil {
 		return err
 	}
@@ -300,5 +301,5 @@ func (g *Generation) release() {
 	g.undial()
 	g.client.Kill() // the process has ended: this only frees go-plugin's goroutines and connection
 	g.conns.close()
-	_ = g.dir.remove()
+	_ = g.dir.Remove()
 }

@@ -1,12 +1,12 @@
 package plugin
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/keyway-dev/keyway/host/internal/plugin/folder"
 )
 
 // pluginNames is what go-plugin appends to a private directory's path for a socket, at most; maxSuffix is what
@@ -24,45 +24,13 @@ func maxSocketPath() int {
 	return 103
 }
 
-// folder is a private directory. Its lock tells other hosts that its maker lives.
-type folder struct {
-	path string
-	lock *os.File // nil where directories cannot be locked
-}
-
-// remove removes the directory; again is fine.
-func (f *folder) remove() error {
-	err := os.RemoveAll(f.path)
-	if f.lock != nil {
-		_ = f.lock.Close()
-		f.lock = nil
-	}
-	return err
-}
-
-// privateDir makes a directory in runDir, or in the system's temporary directory, that only this user can enter, and removes
-// those that dead hosts left there.
-func privateDir(runDir string) (*folder, error) {
-	runDir, prefix, err := runFolder(runDir)
+// privateDir makes a folder in runDir, or in the system's temporary directory, that only this user can enter.
+func privateDir(runDir string) (*folder.Folder, error) {
+	dir, prefix, err := runFolder(runDir)
 	if err != nil {
 		return nil, err
 	}
-	sweep(runDir, prefix)
-	for {
-		path, err := os.MkdirTemp(runDir, prefix)
-		if err != nil {
-			return nil, err
-		}
-		lock, err := lockFolder(path)
-		switch {
-		case err == nil:
-			return &folder{path, lock}, nil
-		case errors.Is(err, fs.ErrNotExist): // another host swept it before it was locked
-		default:
-			_ = os.Remove(path)
-			return nil, err
-		}
-	}
+	return folder.New(dir, prefix)
 }
 
 // runFolder gives the directory of private directories, and how their names begin.

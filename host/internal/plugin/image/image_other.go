@@ -10,6 +10,8 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+
+	"github.com/keyway-dev/keyway/host/internal/plugin/folder"
 )
 
 const openFlags = 0
@@ -32,16 +34,15 @@ func open(ctx context.Context, path string, o Options) (*Image, error) {
 		return nil, err
 	}
 	defer src.Close()
-	parent := ""
+	parent := os.TempDir()
 	if len(o.CopyDirs) > 0 {
 		parent = o.CopyDirs[0]
 	}
-	dir, err := os.MkdirTemp(parent, "keyway-image-") // its mode is 0700
+	dir, err := folder.New(parent, "keyway-image-")
 	if err != nil {
 		return nil, err
 	}
-	i := &Image{source: path, path: filepath.Join(dir, filepath.Base(path)), kind: PrivateCopy,
-		remove: func() error { return os.RemoveAll(dir) }}
+	i := &Image{source: path, path: filepath.Join(dir.Path(), filepath.Base(path)), kind: PrivateCopy, remove: dir.Remove}
 	if err := i.fill(ctx, o.sys, src); err != nil {
 		return nil, errors.Join(err, i.remove())
 	}

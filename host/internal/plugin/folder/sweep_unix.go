@@ -1,6 +1,6 @@
 //go:build unix
 
-package plugin
+package folder
 
 import (
 	"io/fs"
@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockFolder locks a private directory for as long as the result is open. fs.ErrNotExist means that the directory is gone.
-func lockFolder(path string) (*os.File, error) {
+// lock locks a folder for as long as the result is open. fs.ErrNotExist means that the folder is gone.
+func lock(path string) (*os.File, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -33,8 +33,8 @@ func lockFolder(path string) (*os.File, error) {
 	return f, nil
 }
 
-// sweep removes the private directories in dir whose makers are gone: nobody holds their locks. Only directories of this
-// user's are touched. What cannot be removed is left for the next time.
+// sweep removes the private folders in dir whose makers are gone: nobody holds their locks. Only this user's are touched.
+// What cannot be removed is left for the next time.
 func sweep(dir, prefix string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -53,9 +53,9 @@ func sweep(dir, prefix string) {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		if lock, err := lockFolder(path); err == nil {
+		if held, err := lock(path); err == nil {
 			_ = os.RemoveAll(path)
-			_ = lock.Close()
+			_ = held.Close()
 		}
 	}
 }

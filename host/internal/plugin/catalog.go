@@ -189,7 +189,7 @@ func ownProgram() fs.FileInfo {
 
 var providerForm = regexp.MustCompile(`^[a-z][a-z0-9-]{0,31}$`)
 
-// parseName splits "aws-sm-1.2.0" into provider and version. A name without a version is a provider, "aws-sm".
+// parseName splits "my-store-1.2.0" into provider and version. A name without a version is a provider, "my-store".
 //
 // A signature lies beside what it signs, and its name would be that of a pre-release: "vault-1.2.0-rc.1.minisig".
 func parseName(name string) (file, bool) {

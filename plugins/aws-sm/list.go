@@ -13,13 +13,9 @@ import (
 	"github.com/keyway-dev/keyway/sdk"
 )
 
-const (
-	// maxPage is how many items AWS gives at a time.
-	// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
-	maxPage = 100
-	// maxPages bounds the versions that are read: AWS keeps those of a day, and some hundred older ones.
-	maxPages = 100
-)
+// AWS gives 100 items at a time. Of versions it keeps those of a day, and some hundred older ones.
+// https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_ListSecrets.html
+const maxPage, maxPages = 100, 100
 
 // List pages through live secrets by the start of their names. AWS finds more than names that begin with the text, and
 // lists new and deleted secrets some minutes late.

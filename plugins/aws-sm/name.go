@@ -17,10 +17,7 @@ var (
 	idForm   = regexp.MustCompile(`^[A-Za-z0-9_-]{32,64}$`)
 )
 
-const (
-	maxName  = 512 // characters
-	maxStage = 256 // characters
-)
+const maxName, maxStage = 512, 256 // characters
 
 // secretID gives what AWS is asked for: the name behind the prefix, or an ARN as it is, which may be another account's.
 // What AWS would refuse is InvalidArgument, before any call.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
@@ -55,10 +57,23 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 	return &store{s: s, session: session, client: secretsmanager.NewFromConfig(session.Config)}, nil
 }
 
-// Check asks STS who we are, which needs no permission.
+// stsTimeout bounds a look that is not needed.
+const stsTimeout = 5 * time.Second
+
+// Check asks STS who we are, which needs no permission. Where STS cannot be asked, a secret that hardly exists is looked for:
+// whatever the service says of it but that it does not know us, the login works.
 func (st *store) Check(ctx context.Context) (sdk.Report, error) {
-	identity, err := st.session.Identity(ctx)
-	return sdk.Report{Identity: identity}, err
+	short, cancel := context.WithTimeout(ctx, stsTimeout)
+	defer cancel()
+	identity, unknown := st.session.Identity(short)
+	if unknown == nil || isCode(unknown, sdk.Unauthenticated, sdk.PermissionDenied) {
+		return sdk.Report{Identity: identity}, unknown
+	}
+	_, err := st.Stat(ctx, sdk.StatRequest{Name: "keyway/looks/if/it/may"})
+	if err != nil && !isCode(err, sdk.NotFound, sdk.PermissionDenied) {
+		return sdk.Report{}, err
+	}
+	return sdk.Report{Notes: []string{fmt.Sprintf("whose login it is cannot be told: %v", unknown)}}, nil
 }
 
 // Close drops idle connections. Sessions of roles end by themselves.

@@ -155,6 +155,25 @@ func TestAnAnswerThatIsEmptyOrAnothersIsInternal(t *testing.T) {
 	}
 }
 
+func TestACheckTellsWhoWeAreAndDoesWithoutSTS(t *testing.T) {
+	srv := awssm.Start(t)
+	r, err := opened(t, srv.URL, nil).Check(t.Context())
+	if err != nil || r.Identity != "arn:aws:iam::"+awssm.Account+":user/gateway" {
+		t.Errorf("check: %+v, %v; want the user's ARN", r, err)
+	}
+	nobody := httptest.NewServer(http.NotFoundHandler())
+	defer nobody.Close()
+	r, err = opened(t, srv.URL, set{"sts_endpoint": nobody.URL}).Check(t.Context())
+	if err != nil || r.Identity != "" || len(r.Notes) != 1 {
+		t.Errorf("check without STS: %+v, %v; want a note", r, err)
+	}
+	_, err = opened(t, nobody.URL, nil).Check(t.Context())
+	wantCode(t, "check of what is not AWS", err, sdk.FailedPrecondition)
+	srv.Faults.Always(fault.Fault{Status: http.StatusBadRequest, Body: `{"__type":"UnrecognizedClientException"}`})
+	_, err = opened(t, srv.URL, set{"sts_endpoint": nobody.URL}).Check(t.Context())
+	wantCode(t, "check without STS of a key that is unknown", err, sdk.Unauthenticated)
+}
+
 func TestAListingChecksThePrefixAgainAndPages(t *testing.T) {
 	srv := awssm.Start(t)
 	st, whole := opened(t, srv.URL, set{"prefix": "gw/"}), opened(t, srv.URL, nil)

@@ -19,11 +19,10 @@ import (
 // Limits of what is written.
 // https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 const (
-	maxValue       = 65536 // bytes
-	maxDescription = 2048  // characters
-	maxTags        = 50
-	maxTagKey      = 128 // characters
-	maxTagValue    = 256 // characters
+	maxValue               = 65536    // bytes
+	maxDescription         = 2048     // characters
+	maxTags                = 50       // of a secret
+	maxTagKey, maxTagValue = 128, 256 // characters
 )
 
 var tagForm = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)

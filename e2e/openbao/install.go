@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"testing"
 	"time"
 )
 
@@ -20,6 +21,14 @@ const installTimeout = 5 * time.Minute
 
 //go:embed requirements.txt
 var requirements []byte
+
+// Install fetches the server unless an earlier run did: for tests that start it where there is no network.
+func Install(t testing.TB) {
+	t.Helper()
+	if _, err := install(); err != nil {
+		t.Fatalf("install OpenBao: %v", err)
+	}
+}
 
 // install gives the path of the server's binary, and fetches it if no earlier run did. Test processes that come at the
 // same time wait for the first.

@@ -119,6 +119,19 @@ func Furnish(t *testing.T, hosts map[string]string) *World {
 	return &World{Certificate: cert, hosts: hosts}
 }
 
+// Trust has the world trust an authority, PEM, beside its own, as a machine of a company does.
+func (w *World) Trust(t *testing.T, authority string) {
+	t.Helper()
+	f, err := os.OpenFile(roots, os.O_APPEND|os.O_WRONLY, 0) // the world's, not the machine's
+	if err == nil {
+		_, err = f.WriteString(authority)
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		t.Fatalf("trust: %v", err)
+	}
+}
+
 // Listen listens at a name.
 func (w *World) Listen(t *testing.T, name, port string) net.Listener {
 	t.Helper()

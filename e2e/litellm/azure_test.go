@@ -1,0 +1,69 @@
+//go:build e2e && linux
+
+package litellm_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/keyway-dev/keyway/e2e/world"
+	"github.com/keyway-dev/keyway/internal/fake/azurekv"
+)
+
+// keyVault is the configuration of https://docs.litellm.ai/docs/secret_managers/azure_key_vault
+const keyVault = `model_list:
+    - model_name: "my-azure-models"
+      litellm_params:
+            model: "azure/gpt-5"
+            api_key: "os.environ/AZURE-API-KEY"
+            api_base: "os.environ/AZURE-API-BASE"
+
+general_settings:
+  key_management_system: "azure_key_vault"
+`
+
+const (
+	vaultHost = "kv-prod.vault.azure.net"
+	entraHost = "login.microsoftonline.com"
+)
+
+func TestKeyVault(t *testing.T) {
+	if !world.Inside(t, plugins+"azure-kv") {
+		return
+	}
+	w := world.Furnish(t, map[string]string{vaultHost: "127.0.0.20", entraHost: "127.0.0.21"})
+	s := azurekv.New()
+	s.Authority("https://" + entraHost)
+	s.TrustAssertion("token-of-kubernetes")
+	w.Serve(t, vaultHost, "443", s.Handler().ServeHTTP)
+	w.Serve(t, entraHost, "443", s.Handler().ServeHTTP)
+	keyway := runs(world.Keyway)
+	secret := []string{"AZURE_CLIENT_ID=" + azurekv.ClientID, "AZURE_CLIENT_SECRET=" + azurekv.Secret, "AZURE_TENANT_ID=" + azurekv.Tenant,
+		"AZURE_KEY_VAULT_URI=https://" + vaultHost}
+	keyway.wantRefusal(t, keyVault, secret, "not found", "AZURE-API-KEY", "AZURE-API-BASE")
+
+	// Its owner puts the secrets there.
+	config := `{"version": 1, "stores": {"kv": {"provider": "azure-kv", "access": "read_write", "settings": {"vault_url": "https://` + vaultHost + `",
+		"tenant_id": "` + azurekv.Tenant + `", "client_id": "` + azurekv.ClientID + `", "auth": {"client_secret": {"secret": "secret://env/AZURE_CLIENT_SECRET"}}}}},
+		"sources": {"env": ["*"]}}`
+	values := map[string]string{"AZURE-API-KEY": "canary-key", "AZURE-API-BASE": "https://canary.openai.azure.com"}
+	for name, value := range values {
+		file := filepath.Join(t.TempDir(), "value")
+		if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := keyway(t, "keyway.yaml", config, secret, "put", "kv", name, "--file", file); err != nil {
+			t.Fatalf("put %s: %v\n%s", name, err, out)
+		}
+	}
+	keyway.wantStart(t, keyVault, secret, values, "AZURE_CLIENT_SECRET")
+
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte("token-of-kubernetes"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keyway.wantStart(t, keyVault, []string{"AZURE_CLIENT_ID=" + azurekv.ClientID, "AZURE_TENANT_ID=" + azurekv.Tenant,
+		"AZURE_FEDERATED_TOKEN_FILE=" + token, "AZURE_KEY_VAULT_URI=https://" + vaultHost, "AZURE_CREDENTIAL=WorkloadIdentityCredential"}, values)
+	keyway.wantRefusal(t, keyVault, append(secret, "AZURE_CLIENT_SECRET=another"), "unauthenticated", "AZURE-API-KEY")
+}

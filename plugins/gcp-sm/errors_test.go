@@ -1,14 +1,21 @@
 package main
 
 import (
+	"context"
 	"errors"
+	"net"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
 
 	"github.com/keyway-dev/keyway/internal/fake/fault"
+	"github.com/keyway-dev/keyway/internal/fake/gcpsm"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -75,6 +82,60 @@ func TestFaultsOfTheServiceHaveTheirCodes(t *testing.T) {
 	srv.Faults.Clear()
 	srv.Faults.Next(2, fault.Fault{Cut: true})
 	wantValue(t, st, "db", "", "x") // the third attempt
+}
+
+func TestACertificateThatNobodyTrustsIsUnavailable(t *testing.T) {
+	own := httptest.NewTLSServer(nil)
+	defer own.Close()
+	srv := gcpsm.New("acme-prod", "892942638129", "")
+	address := srv.Listen(t, grpc.Creds(credentials.NewServerTLSFromCert(&own.TLS.Certificates[0])))
+	st := openStore(t, address, set{"endpoint": "https://" + address})
+	_, err := st.Get(t.Context(), sdk.GetRequest{Name: "db"})
+	wantCode(t, "get", err, sdk.Unavailable)
+	if err != nil && !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("the error does not tell of the certificate: %v", err)
+	}
+	if n := len(srv.Calls()); n != 0 {
+		t.Errorf("%d calls reached the service, want none", n)
+	}
+}
+
+func TestAServiceThatComesBackIsFound(t *testing.T) {
+	srv := gcpsm.New("acme-prod", "892942638129", "")
+	var at atomic.Value // where it listens; "": nowhere
+	listen := func() (stop func()) {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at.Store(l.Addr().String())
+		return srv.Serve(l)
+	}
+	stop := listen()
+	o, err := plugin().Open(t.Context(), sdk.Env{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, at.Load().(string))
+	}}, settings(t, "127.0.0.1:1", nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	st := o.Store.(*store)
+	defer st.Close(t.Context())
+	put(t, st, "db", "x")
+	at.Store("")
+	stop()
+	_, err = st.Get(t.Context(), sdk.GetRequest{Name: "db"})
+	wantCode(t, "get while it is down", err, sdk.Unavailable)
+	defer listen()()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	for {
+		if _, err = st.Get(ctx, sdk.GetRequest{Name: "db"}); err == nil || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Errorf("get after it came back: %v", err)
+	}
 }
 
 func TestThrottlingTellsWhenToComeAgain(t *testing.T) {

@@ -275,6 +275,37 @@ func TestARefusedTokenCostsOneLogin(t *testing.T) {
 	}
 }
 
+func TestAKeyThatWasReplacedInItsFileIsTakenOnceTheOldOneIsRefused(t *testing.T) {
+	key := func(email string) set { return with(serviceAccount(t), set{"client_email": email}) }
+	path := written(t, key("old@acme.iam.gserviceaccount.com"))
+	srv := &service{good: func(string) bool { return true }}
+	s := Settings{Service: "x", Endpoint: serve(t, srv), Auth: Auth{KeyFile: &KeyFile{Path: path}}}
+	c, err := s.Connect(sdk.Env{DialContext: (&net.Dialer{}).DialContext, HTTPClient: http.DefaultClient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	check := func(want string) {
+		t.Helper()
+		if _, err := grpc_health_v1.NewHealthClient(c).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{}); err != nil {
+			t.Errorf("call: %v", err)
+		}
+		if who, err := c.Identity(t.Context()); err != nil || who != want {
+			t.Errorf("the identity is %q (%v), want %q", who, err, want)
+		}
+	}
+	check("old@acme.iam.gserviceaccount.com")
+	old := srv.seen[0].Get("authorization")[0]
+	if err := os.WriteFile(path, text(t, key("new@acme.iam.gserviceaccount.com")).Reveal(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	check("old@acme.iam.gserviceaccount.com") // its token still holds
+	srv.mu.Lock()
+	srv.good = func(token string) bool { return token != old }
+	srv.mu.Unlock()
+	check("new@acme.iam.gserviceaccount.com")
+}
+
 func TestManyFirstCallsShareOneLogin(t *testing.T) {
 	g := newGoogle()
 	env := g.env()

@@ -110,7 +110,7 @@ func once[T any](ctx context.Context, c *connection, f func(context.Context, *az
 func clientOptions(client *http.Client, more ...int) azcore.ClientOptions {
 	return azcore.ClientOptions{
 		Transport: bounded{client},
-		Retry:     policy.RetryOptions{MaxRetries: attempts - 1, RetryDelay: firstWait, MaxRetryDelay: longWait, ShouldRetry: transient(more...)},
+		Retry:     policy.RetryOptions{MaxRetries: attempts - 1, RetryDelay: firstWait, MaxRetryDelay: longWait, ShouldRetry: transient(more...)}, //nolint:bodyclose // the library closes what it asks about
 		Telemetry: policy.TelemetryOptions{ApplicationID: "keyway"},
 	}
 }
@@ -200,7 +200,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 		n, err = b.ReadCloser.Read(p[:min(len(p), b.left)])
 		b.left -= n
 	}
-	if err != nil && err != io.EOF { //nolint:errorlint // io.EOF is never wrapped by a reader
+	if err != nil && err != io.EOF {
 		note(b.ctx, err)
 	}
 	return n, err

@@ -182,19 +182,10 @@ func (s *Server) set(w http.ResponseWriter, r *http.Request, name string) {
 		fail(w, http.StatusBadRequest, "BadParameter", "", "Property value has invalid value, or is larger than 25k bytes.")
 		return
 	}
-	x := s.find(name)
-	if x != nil && conflict(w, x) {
+	if x := s.find(name); x != nil && conflict(w, x) {
 		return
 	}
-	if x == nil {
-		x = &secret{name: name}
-		s.secrets[strings.ToLower(name)] = x
-	}
-	id := make([]byte, 16)
-	_, _ = rand.Read(id)
-	v := &version{id: hex.EncodeToString(id), value: *p.Value, enabled: true, created: s.now(), updated: s.now()}
-	p.apply(v)
-	x.versions = append(x.versions, v)
+	x, v := s.add(name, *p.Value, p)
 	b := s.bundle(r, v, x.name+"/"+v.id)
 	b["value"] = v.value
 	answer(w, http.StatusOK, b)
@@ -325,4 +316,26 @@ func (s *Server) Tags(name string) map[string]string {
 		return x.current().tags
 	}
 	return nil
+}
+
+// Set writes a secret without a request.
+func (s *Server) Set(name, value string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.add(name, value, parameters{})
+}
+
+// add makes a version, and its secret where there is none.
+func (s *Server) add(name, value string, p parameters) (*secret, *version) {
+	x := s.secrets[strings.ToLower(name)]
+	if x == nil {
+		x = &secret{name: name}
+		s.secrets[strings.ToLower(name)] = x
+	}
+	id := make([]byte, 16)
+	_, _ = rand.Read(id)
+	v := &version{id: hex.EncodeToString(id), value: value, enabled: true, created: s.now(), updated: s.now()}
+	p.apply(v)
+	x.versions = append(x.versions, v)
+	return x, v
 }

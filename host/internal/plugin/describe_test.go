@@ -26,6 +26,7 @@ func TestDescribeRefuses(t *testing.T) {
 		{"describe-text", ErrNotPlugin, []string{"does not print a manifest"}},
 		{"describe-flood", ErrNotPlugin, []string{"more than 1048576 bytes"}},
 		{"describe-bad-version", ErrNotPlugin, []string{`"latest"`}},
+		{"describe-sentence", ErrNotPlugin, []string{`capability "put all bad: x" is not a word`}},
 		{"describe-schema-text", ErrNotPlugin, []string{"not a JSON object"}},
 		{"describe-large-schema", ErrNotPlugin, []string{"over the limit of 262144"}},
 		{"misnamed", ErrIdentity, []string{`"other"`}},

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -79,7 +80,8 @@ func TestABatchThatIsFullTellsWhichToAskForAlone(t *testing.T) {
 }
 
 func TestManifestsAreJudged(t *testing.T) {
-	good := sdk.Manifest{Name: "aws-sm", Version: "1.2.3-rc.1+b", Schema: json.RawMessage(`{"type":"object"}`)}
+	good := sdk.Manifest{Name: "aws-sm", Version: "1.2.3-rc.1+b", Schema: json.RawMessage(`{"type":"object"}`),
+		Capabilities: []string{"get", "put.if_version", "Ω-later"}}
 	if err := wire.CheckManifest(good); err != nil {
 		t.Fatalf("a good manifest: %v", err)
 	}
@@ -95,7 +97,13 @@ func TestManifestsAreJudged(t *testing.T) {
 		"a schema without end": func(m *sdk.Manifest) {
 			m.Schema = json.RawMessage(`{"a":"` + strings.Repeat("b", wire.MaxSchema) + `"}`)
 		},
-		"a compat key over lines": func(m *sdk.Manifest) { m.Compat = map[string]string{"a\nb": "c"} },
+		"a capability with a space":       func(m *sdk.Manifest) { m.Capabilities = []string{"get", "put all"} },
+		"a capability over lines":         func(m *sdk.Manifest) { m.Capabilities = []string{"get\nbad: x"} },
+		"a capability without letters":    func(m *sdk.Manifest) { m.Capabilities = []string{""} },
+		"a capability that is not text":   func(m *sdk.Manifest) { m.Capabilities = []string{"get\xff"} },
+		"a capability that is a sentence": func(m *sdk.Manifest) { m.Capabilities = []string{strings.Repeat("a", 65)} },
+		"capabilities without end":        func(m *sdk.Manifest) { m.Capabilities = slices.Repeat([]string{"a"}, wire.MaxItems+1) },
+		"a compat key over lines":         func(m *sdk.Manifest) { m.Compat = map[string]string{"a\nb": "c"} },
 	}
 	for name, breakIt := range cases {
 		m := good

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/keyway-dev/keyway/sdk"
 	pb "github.com/keyway-dev/keyway/sdk/proto/keyway/plugin/v1"
@@ -49,7 +51,10 @@ var (
 	versionForm = regexp.MustCompile(`^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$`)
 )
 
-const maxVersionText = 128 // bytes of a plugin's version
+const (
+	maxVersionText = 128 // bytes of a plugin's version
+	maxWord        = 64  // bytes of a capability's word
+)
 
 // CheckManifest refuses what no plugin may say of itself: Internal.
 func CheckManifest(m sdk.Manifest) error {
@@ -62,9 +67,19 @@ func CheckManifest(m sdk.Manifest) error {
 		return bug("describe %s: network %q is neither brokered nor direct", m.Name, Line(m.Network, maxReason))
 	case len(m.Compat) > MaxItems:
 		return bug("describe %s: %d compat entries, over the limit of %d", m.Name, len(m.Compat), MaxItems)
+	case len(m.Capabilities) > MaxItems:
+		return bug("describe %s: %d capabilities, over the limit of %d", m.Name, len(m.Capabilities), MaxItems)
+	}
+	for _, word := range m.Capabilities {
+		if word == "" || len(word) > maxWord || !utf8.ValidString(word) || strings.ContainsFunc(word, noLetterOfWord) {
+			return bug("describe %s: capability %q is not a word of 1 to %d bytes", m.Name, Line(word, maxReason), maxWord)
+		}
 	}
 	return checkSchema(m)
 }
+
+// noLetterOfWord reports whether a capability's word cannot hold the character. A later contract may have words in any script.
+func noLetterOfWord(r rune) bool { return r == ' ' || !unicode.IsPrint(r) }
 
 func checkSchema(m sdk.Manifest) error {
 	switch s := bytes.TrimSpace(m.Schema); {

@@ -227,6 +227,7 @@ func TestWhatIsNoPluginIsRefused(t *testing.T) {
 		"other program": {"vault", "#!/bin/sh\necho hello", "does not print a manifest"},
 		"other name":    {"vault-1.2.0", describes("/dev/null", "conjur", "1.2.0", ""), "calls itself conjur-1.2.0"},
 		"other version": {"vault-1.3.0", describes("/dev/null", "vault", "1.2.0", ""), "calls itself vault-1.2.0"},
+		"no word":       {"vault", strings.Replace(describes("/dev/null", "vault", "1.2.0", ""), `"get"`, `"get it"`, 1), `capability "get it" is not a word`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newShop(t)

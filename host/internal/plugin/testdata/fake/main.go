@@ -155,6 +155,8 @@ func describe(mode string) {
 		manifest["name"] = "other"
 	case "describe-bad-version":
 		manifest["version"] = "latest"
+	case "describe-sentence":
+		manifest["capabilities"] = []string{"get", "put all\nbad: x"}
 	case "describe-schema-text":
 		manifest["settings_schema"] = schema
 	case "describe-large-schema":

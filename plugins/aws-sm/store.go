@@ -58,7 +58,7 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 }
 
 // stsTimeout bounds a look that is not needed.
-const stsTimeout = 5 * time.Second
+const stsTimeout = 10 * time.Second
 
 // Check asks STS who we are, which needs no permission. Where STS cannot be asked, a secret that hardly exists is looked for:
 // whatever the service says of it but that it does not know us, the login works.

@@ -120,6 +120,9 @@ func TestRefusedCredentialsAreRenewedOnceAndAKeyIsNot(t *testing.T) {
 	for range 3 {
 		_, err := x.Identity(t.Context())
 		wantCode(t, "a session that is refused", err, sdk.Unauthenticated)
+		x.mu.Lock()
+		x.forced = time.Now().Add(time.Hour) // the next calls come within 5 s of the login, however long they take
+		x.mu.Unlock()
 	}
 	if n := len(srv.asked("AssumeRole")); n != 2 {
 		t.Errorf("%d logins, want one and one more within 5 s", n)

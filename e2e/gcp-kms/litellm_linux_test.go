@@ -8,6 +8,7 @@ import (
 
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
+	"github.com/keyway-dev/keyway/e2e/world"
 	"github.com/keyway-dev/keyway/internal/fake/gcpkms"
 )
 
@@ -25,11 +26,10 @@ general_settings:
 
 // LiteLLM's configuration runs as it is, in front of the vendor's own address and with the vendor's own login.
 func TestLiteLLMsConfigurationRunsUnchanged(t *testing.T) {
-	if !inside() {
-		enterWorld(t)
+	if !world.Inside(t, pkg) {
 		return
 	}
-	srv := build(t)
+	srv := furnish(t)
 	srv.CreateKey(gatewayKey, kmspb.ProtectionLevel_SOFTWARE)
 	private, file := serviceAccount(t)
 	srv.Accept(func(token string) bool { return signedBy(&private.PublicKey, token) })
@@ -40,7 +40,7 @@ func TestLiteLLMsConfigurationRunsUnchanged(t *testing.T) {
 	}
 	for _, form := range []string{"use_google_kms: true", "key_management_system: google_kms"} {
 		config := strings.Replace(liteLLM, "use_google_kms: true", form, 1)
-		out, err := keyway(t, "config.yaml", config, env, "run", "--litellm", "config.yaml", "--", "sh", "-c",
+		out, err := world.Keyway(t, "config.yaml", config, env, "run", "--litellm", "config.yaml", "--", "sh", "-c",
 			`test "$OPENAI_API_KEY" = sk-canary && test "$PROXY_DATABASE_URL_ENCRYPTED" = postgres://user:canary@db/litellm && cat "$0"`, "{config}")
 		if err != nil {
 			t.Fatalf("%s: keyway run: %v\n%s", form, err, out)
@@ -52,7 +52,7 @@ func TestLiteLLMsConfigurationRunsUnchanged(t *testing.T) {
 
 	// What KMS refuses is an error. LiteLLM would take the ciphertext for the secret.
 	srv.Deny(gcpkms.UseToDecrypt, gatewayKey)
-	out, err := keyway(t, "config.yaml", liteLLM, env, "run", "--litellm", "config.yaml", "--", "sh", "-c", "echo it-runs", "{config}")
+	out, err := world.Keyway(t, "config.yaml", liteLLM, env, "run", "--litellm", "config.yaml", "--", "sh", "-c", "echo it-runs", "{config}")
 	if err == nil || strings.Contains(out, "it-runs") || !strings.Contains(out, gcpkms.UseToDecrypt) {
 		t.Errorf("keyway run without permission: %v\n%s", err, out)
 	}

@@ -20,16 +20,16 @@ import (
 	"cloud.google.com/go/kms/apiv1/kmspb"
 
 	"github.com/keyway-dev/keyway/docs/doctest"
+	"github.com/keyway-dev/keyway/e2e/world"
 	"github.com/keyway-dev/keyway/internal/fake/gcpkms"
 )
 
 // The program decrypts a variable with each login, at Google's own address, with the plugin confined as in production.
 func TestTheProgramDecryptsWithEveryLogin(t *testing.T) {
-	if !inside() {
-		enterWorld(t)
+	if !world.Inside(t, pkg) {
 		return
 	}
-	srv := build(t)
+	srv := furnish(t)
 	srv.CreateKey(gatewayKey, kmspb.ProtectionLevel_SOFTWARE)
 	private, file := serviceAccount(t)
 	content, err := os.ReadFile(file)
@@ -47,17 +47,17 @@ func TestTheProgramDecryptsWithEveryLogin(t *testing.T) {
 		"the machine's identity": "{adc: {}}",
 		"the file of ADC":        "{adc: {file: " + file + "}}",
 	} {
-		out, err := keyway(t, "keyway.yaml", configOf(auth), env, "get", "secret://kms/OPENAI_API_KEY")
+		out, err := world.Keyway(t, "keyway.yaml", configOf(auth), env, "get", "secret://kms/OPENAI_API_KEY")
 		if err != nil || strings.TrimSpace(out) != "sk-canary" {
 			t.Errorf("%s: %v, and %d bytes that are not the plaintext alone: %q", name, err, len(out), strings.ReplaceAll(out, "sk-canary", "…"))
 		}
 	}
-	out, err := keyway(t, "keyway.yaml", configOf("{token: {access_token: secret://env/EXPIRED}}"), env, "get", "secret://kms/OPENAI_API_KEY")
+	out, err := world.Keyway(t, "keyway.yaml", configOf("{token: {access_token: secret://env/EXPIRED}}"), env, "get", "secret://kms/OPENAI_API_KEY")
 	if err == nil || !strings.Contains(out, "unauthenticated") || strings.Contains(out, "canary") {
 		t.Errorf("a token that ended: %v, %q; want unauthenticated", err, out)
 	}
 	srv.Deny(gcpkms.UseToDecrypt, gatewayKey)
-	out, err = keyway(t, "keyway.yaml", configOf("{key_file: {path: "+file+"}}"), env, "get", "secret://kms/OPENAI_API_KEY")
+	out, err = world.Keyway(t, "keyway.yaml", configOf("{key_file: {path: "+file+"}}"), env, "get", "secret://kms/OPENAI_API_KEY")
 	if err == nil || !strings.Contains(out, gcpkms.UseToDecrypt) {
 		t.Errorf("without permission: %v, %q; want the permission's name", err, out)
 	}
@@ -65,8 +65,7 @@ func TestTheProgramDecryptsWithEveryLogin(t *testing.T) {
 
 // What the provider's page shows is tried here, where Google's address leads to the fake.
 func TestTheCommandsOfThePageDoWhatItShows(t *testing.T) {
-	if !inside() {
-		enterWorld(t)
+	if !world.Inside(t, pkg) {
 		return
 	}
 	page, err := doctest.Read("../../docs/providers/gcp-kms.md")
@@ -74,11 +73,10 @@ func TestTheCommandsOfThePageDoWhatItShows(t *testing.T) {
 		t.Fatal(err)
 	}
 	const key = "projects/acme/locations/europe-west1/keyRings/prod/cryptoKeys/gateway"
-	srv := build(t)
+	srv := furnish(t)
 	srv.CreateKey(key, kmspb.ProtectionLevel_SOFTWARE)
 	srv.Accept(func(token string) bool { return token == machineToken })
-	bench := doctest.Bench{Bin: os.Getenv(programs), Plugins: t.TempDir(), Downloads: t.TempDir()}
-	install(t, filepath.Join(bench.Bin, "gcp-kms"), bench.Plugins)
+	bench := world.Bench(t)
 	env := []string{"OPENAI_API_KEY=" + ciphertextOf(t, srv, key, "sk-demo-4f1c9a")}
 	bench.Run(t, bench.Folder(t), page, env, func(b doctest.Block) bool { return b.Info == "console e2e" })
 }

@@ -65,7 +65,7 @@ func (b *bank) open(t *testing.T, versions ...string) *bankHost {
 	settings := strings.Replace(b.backend.Settings(), candidates.Token, "secret://env/TOKEN", 1)
 	text := "version: 1\nplugins: {dir: .}\nstores:\n"
 	for i, v := range versions {
-		text += fmt.Sprintf("  s%d: {provider: bank, version: %q, isolation: dedicated, access: read_write, settings: %s}\n", i, v, settings)
+		text += fmt.Sprintf("  s%d: {provider: bank, version: %q, isolation: dedicated, access: read_write, limits: {timeout: %v}, settings: %s}\n", i, v, load.Patience, settings)
 	}
 	cfg, err := config.Parse(filepath.Join(b.dir, "keyway.yaml"), []byte(text))
 	if err != nil {
@@ -170,7 +170,7 @@ func failNothing(t *testing.T, l *load.Load) {
 // eventually waits for what must happen.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	const bound = time.Minute // a stopped process may be found out after 12 s, and this machine may be busy
+	const bound = load.Patience + time.Minute // a stopped process may be found out after 12 s, and this machine may be busy
 	ctx, cancel := context.WithTimeout(t.Context(), bound)
 	defer cancel()
 	tick := time.NewTicker(2 * time.Millisecond)

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Patience is the deadline of each call.
-const Patience = 30 * time.Second
+// Patience is the deadline of each call: beyond what finding out a stopped process takes on a machine that is busy otherwise,
+// for a call that is only late has not failed.
+const Patience = 2 * time.Minute
 
 // Class is one kind of call, made at a rate of its own. It is not held up by the others.
 type Class struct {

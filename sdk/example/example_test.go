@@ -74,6 +74,7 @@ func TestSettingsReportEveryFaultAndNoValue(t *testing.T) {
 
 func TestLoginAndDenied(t *testing.T) {
 	b := NewBackend()
+	b.Set("a", "1") // the cases come in any order
 	for settings, want := range map[string]sdk.Code{
 		`{"seed":{"a":"1"}}`:                                sdk.OK,
 		`{"token":"t","require_token":"t"}`:                 sdk.OK,

@@ -53,11 +53,17 @@ func TestTheLifeOfASecret(t *testing.T) {
 	}
 }
 
+// wantCheck logs in, and looks whom the backend takes us for.
+func (p program) wantCheck(t *testing.T, store, identity string) {
+	t.Helper()
+	if out := p.keyway(t, nil, "stores", "check", store); !strings.Contains(out, "ok") || !strings.Contains(out, identity) {
+		t.Errorf("stores check %s: %q; want ok and %q", store, out, identity)
+	}
+}
+
 func (p program) isWritten(t *testing.T, b backend) {
 	t.Helper()
-	if out := p.keyway(t, nil, "stores", "check"); !strings.Contains(out, "ok") || !strings.Contains(out, b.identity) {
-		t.Errorf("stores check: %q; want ok and %q", out, b.identity)
-	}
+	p.wantCheck(t, "main", b.identity)
 	p.wantFailure(t, exitNotFound, "not found", "get", "secret://main/team/db-main")
 	p.keyway(t, first, "put", "main", "team/db-main")
 	p.wantValue(t, "secret://main/team/db-main", first)

@@ -211,7 +211,7 @@ func sortedStores(cfg *config.Config) []string {
 	return names
 }
 
-// only gives the configuration with the named stores and those that they need.
+// only gives the configuration with the named stores and those that they need, to open and to read.
 func only(cfg *config.Config, names ...string) *config.Config {
 	c := *cfg
 	c.Stores = map[string]config.Store{}
@@ -223,7 +223,7 @@ func only(cfg *config.Config, names ...string) *config.Config {
 			continue
 		}
 		c.Stores[name] = st
-		names = append(names, cfg.Needs(name)...)
+		names = append(append(names, cfg.Needs(name)...), st.CiphertextFrom)
 	}
 	if _, ok := c.Stores[c.References.DefaultStore]; !ok {
 		c.References = config.References{}

@@ -35,13 +35,13 @@ func (p *Pool) Open(ctx context.Context, path string, o Options) (*Image, error)
 		select {
 		case <-e.ready:
 		case <-ctx.Done():
-			p.leave(key, e)
+			_ = p.leave(key, e)
 			return nil, sdk.Errorf(sdk.CodeOf(ctx.Err()), "open plugin file %q: %w", path, ctx.Err())
 		}
 		if e.image != nil {
 			return p.share(key, e), nil
 		}
-		p.leave(key, e)
+		_ = p.leave(key, e)
 	}
 }
 

@@ -47,6 +47,9 @@ func TestManyReadersShareOneLoginAndOneAfterItIsRevoked(t *testing.T) {
 		t.Errorf("16 readers made %d logins with the token revoked, want 2", got)
 	}
 	s.RevokeTokens()
+	st.mu.Lock()
+	st.renewed = time.Now().Add(time.Hour) // however slow this machine is, five seconds have not passed
+	st.mu.Unlock()
 	_, err := st.Get(t.Context(), sdk.GetRequest{Name: "x"})
 	wantCode(t, "get with the token revoked again at once", err, sdk.Unauthenticated)
 	if got := s.Logins() - before; got != 2 {

@@ -136,20 +136,43 @@ func waitGone(ctx context.Context, s Session) bool {
 	return false
 }
 
-// relogin resolves the settings anew, at most once a minute, and reopens the store if they have changed.
+// renewal is one look whether credentials that the backend refuses have changed. It is for all callers that were refused.
+type renewal struct {
+	old     [32]byte // digest of the settings that were refused
+	begun   time.Time
+	done    chan struct{}
+	changed bool // and the store is open with the new ones
+}
+
+// relogin reports whether the store was opened anew since its settings, of the digest old, were refused. It resolves them at
+// most once a minute.
 func (s *Store) relogin(ctx context.Context, old [32]byte) bool {
 	s.mu.Lock()
-	if time.Since(s.reauth) < reauthEvery {
-		s.mu.Unlock()
-		return false
+	r := s.renewal
+	if r == nil || isDone(r.done) && time.Since(r.begun) >= reauthEvery {
+		r = &renewal{old: old, begun: time.Now(), done: make(chan struct{})}
+		s.renewal = r
+		if !s.table.spawn(func(ctx context.Context) { s.renew(ctx, r) }) {
+			close(r.done)
+		}
 	}
-	s.reauth = time.Now()
 	s.mu.Unlock()
-	settings, err := s.spec.Settings(ctx)
-	if err != nil || digestOf(settings) == old {
+	select {
+	case <-r.done:
+		return r.changed && r.old == old
+	case <-ctx.Done():
 		return false
 	}
-	return s.Reopen(ctx) == nil
+}
+
+func (s *Store) renew(ctx context.Context, r *renewal) {
+	defer close(r.done)
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	settings, err := s.spec.Settings(ctx)
+	if err == nil && digestOf(settings) != r.old {
+		r.changed = s.Reopen(ctx) == nil
+	}
 }
 
 // note keeps what a failure tells about the backend.

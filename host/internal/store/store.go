@@ -97,7 +97,7 @@ type Store struct {
 	provider Provider // who opens it from now on
 	flight   *openFlight
 	openings int
-	reauth   time.Time // when a refused login last made us resolve the settings anew
+	renewal  *renewal // the last one
 }
 
 // opening is one handle in one process.

@@ -148,9 +148,18 @@ func TestARefusedLoginReadsTheCredentialsAnewOnceAMinute(t *testing.T) {
 		t.Errorf("the settings were resolved %d times, want 2: to open, and once for five refusals", n)
 	}
 	f.settings.Store(`{"token": "new", "require_token": "new"}`)
-	f.reauth = time.Time{} // a minute has passed
-	if err := get(); err != nil {
-		t.Errorf("a read after the credential changed: %v, want the store opened anew and the value", err)
+	f.renewal = nil // a minute has passed
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Go(func() {
+			if err := get(); err != nil {
+				t.Errorf("a read after the credential changed: %v, want the store opened anew and the value", err)
+			}
+		})
+	}
+	wg.Wait()
+	if n := f.resolved.Load(); n != 4 {
+		t.Errorf("the settings were resolved %d times, want 2 more: to see that they changed, and to open", n)
 	}
 }
 

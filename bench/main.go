@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	only := flag.String("only", "", "run one part: call, openbao, cache, many, start or run")
+	only := flag.String("only", "", "run one part: call, openbao, cache, many, start, run or matrix")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -31,8 +31,9 @@ func main() {
 
 // bench is one run: where the binaries are, and what was found.
 type bench struct {
-	bin  string // folder of the compiled plugins and programs
-	rows []row
+	bin       string // folder of the compiled plugins and programs
+	rows      []row
+	providers []provider
 }
 
 func measure(ctx context.Context, only string) error {
@@ -42,8 +43,11 @@ func measure(ctx context.Context, only string) error {
 	}
 	defer os.RemoveAll(dir)
 	b := &bench{bin: dir}
-	for name, pkg := range map[string]string{"vault": "./plugins/vault", "local": "./plugins/local", "example": "./sdk/example/plugin",
-		"floor": "./bench/floor", "began": "./bench/began", "keyway": "./host/cmd/keyway"} {
+	programs := map[string]string{"example": "./sdk/example/plugin", "floor": "./bench/floor", "began": "./bench/began", "keyway": "./host/cmd/keyway"}
+	for _, name := range []string{"vault", "local", "aws-sm", "aws-kms", "azure-kv", "gcp-sm", "gcp-kms", "conjur"} {
+		programs[name] = "./plugins/" + name
+	}
+	for name, pkg := range programs {
 		cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(dir, name), pkg)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		cmd.Stderr = os.Stderr
@@ -54,7 +58,7 @@ func measure(ctx context.Context, only string) error {
 	for _, p := range []struct {
 		name string
 		run  func(context.Context) error
-	}{{"cache", b.cached}, {"call", b.call}, {"openbao", b.openbao}, {"many", b.many}, {"start", b.start}, {"run", b.run}} {
+	}{{"cache", b.cached}, {"call", b.call}, {"openbao", b.openbao}, {"many", b.many}, {"start", b.start}, {"run", b.run}, {"matrix", b.matrix}} {
 		if only != "" && only != p.name {
 			continue
 		}
@@ -63,6 +67,7 @@ func measure(ctx context.Context, only string) error {
 		}
 	}
 	b.print()
+	b.printMatrix()
 	return nil
 }
 
@@ -73,6 +78,9 @@ type row struct {
 }
 
 func (b *bench) print() {
+	if len(b.rows) == 0 {
+		return
+	}
 	const form = "%-58s %14s %14s %8s  %-22s %s\n"
 	fmt.Printf(form, "", "Keyway", "floor", "ratio", "goal", "")
 	for _, r := range b.rows {

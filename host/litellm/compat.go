@@ -119,6 +119,8 @@ func (t *translator) fromNode(n *yaml.Node, s schema) (any, error) {
 			t.secretNames = append(t.secretNames, variable)
 		}
 		return s.convert(text, variable)
+	case s.WriteOnly && strings.HasPrefix(n.Value, oidc): // a reference for LiteLLM, too
+		return n.Value, nil
 	case s.WriteOnly:
 		return nil, fmt.Errorf("literal secret; use %sNAME", environ)
 	case n.Kind == yaml.ScalarNode:

@@ -144,6 +144,18 @@ general_settings:
 	}
 }
 
+func TestAnIdentityTokenOfLiteLLMsFormStaysAReference(t *testing.T) {
+	const token = "oidc/google/https://bank.example.com"
+	tr := load(t, "general_settings: {key_management_system: bank_vault, key_management_settings: {bank_web_token: "+token+"}}\n",
+		map[string]string{"BANK_ADDR": "https://bank", "BANK_CARD": "42", "BANK_PIN": "s3cret"})
+	if got := tr.Config.Stores[litellm.Store].Settings["web"]; got != token {
+		t.Errorf("settings.web: got %v, want the reference %q", got, token)
+	}
+	if err := config.NewError(tr.Config.CheckSettings(litellm.Store, manifests(nil)[0])...); err != nil {
+		t.Errorf("the plugin's schema refuses the translated settings: %v", err)
+	}
+}
+
 func TestSeveralLoginsInTheEnvironment(t *testing.T) {
 	const text = "general_settings: {key_management_system: bank_vault}\n"
 	login := func(tr *litellm.Translation) string {

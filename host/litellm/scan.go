@@ -11,7 +11,11 @@ import (
 	"github.com/keyway-dev/keyway/host/refs"
 )
 
-const environ = "os.environ/"
+// The beginnings of LiteLLM's references.
+const (
+	environ = "os.environ/"
+	oidc    = "oidc/"
+)
 
 // scanner finds what LiteLLM must get, and rewrites the tree so that LiteLLM finds it in its environment.
 type scanner struct {

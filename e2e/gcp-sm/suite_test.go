@@ -14,20 +14,28 @@ import (
 )
 
 func TestTheBinaryKeepsTheContract(t *testing.T) {
-	for name, more := range map[string]set{
-		"global":   {},
-		"regional": {"location": "europe-west3"},
+	for name, c := range map[string]struct {
+		scratch string
+		more    set
+	}{
+		"global":    {"kwtest-", nil},
+		"regional":  {"kwtest-", set{"location": "europe-west3"}},
+		"any names": {"kwtest/sub_folder/", set{"names": "escaped"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			location, _ := more["location"].(string)
-			address := gcpsm.New("acme-prod", number, location).Listen(t)
+			location, _ := c.more["location"].(string)
+			srv := gcpsm.New("acme-prod", number, location)
+			for _, p := range all {
+				srv.Deny("secretmanager."+p, "denied")
+			}
+			at := func(address string) []byte { return settingsAt(t, address, c.more) }
+			own := at(srv.Listen(t))
 			p := sdktest.Start(t, sdktest.Build(t, pkg))
-			st, err := p.Open(t.Context(), "test~1", settingsAt(t, address, more))
+			st, err := p.Open(t.Context(), "test~1", own)
 			if err != nil {
 				t.Fatal(err)
 			}
-			conformance.Run(t, "gcp-sm", &sdktest.Target{Plugin: p, Settings: settingsAt(t, address, more), Store: st, Scratch: "kwtest-",
-				SettingsAt: func(address string) []byte { return settingsAt(t, address, more) }})
+			conformance.Run(t, "gcp-sm", &sdktest.Target{Plugin: p, Settings: own, Store: st, Scratch: c.scratch, Denied: "denied", SettingsAt: at})
 		})
 	}
 }

@@ -43,19 +43,9 @@ func TestKeyVault(t *testing.T) {
 		"AZURE_KEY_VAULT_URI=https://" + vaultHost}
 	keyway.wantRefusal(t, keyVault, secret, "not found", "AZURE-API-KEY", "AZURE-API-BASE")
 
-	// Its owner puts the secrets there.
-	config := `{"version": 1, "stores": {"kv": {"provider": "azure-kv", "access": "read_write", "settings": {"vault_url": "https://` + vaultHost + `",
-		"tenant_id": "` + azurekv.Tenant + `", "client_id": "` + azurekv.ClientID + `", "auth": {"client_secret": {"secret": "secret://env/AZURE_CLIENT_SECRET"}}}}},
-		"sources": {"env": ["*"]}}`
 	values := map[string]string{"AZURE-API-KEY": "canary-key", "AZURE-API-BASE": "https://canary.openai.azure.com"}
 	for name, value := range values {
-		file := filepath.Join(t.TempDir(), "value")
-		if err := os.WriteFile(file, []byte(value), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if out, err := keyway(t, "keyway.yaml", config, secret, "put", "kv", name, "--file", file); err != nil {
-			t.Fatalf("put %s: %v\n%s", name, err, out)
-		}
+		s.Set(name, value)
 	}
 	keyway.wantStart(t, keyVault, secret, values, "AZURE_CLIENT_SECRET")
 

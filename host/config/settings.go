@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -41,7 +43,8 @@ func (c *Config) CheckSettings(store string, m sdk.Manifest) []Problem {
 	return inOrder(v.problems)
 }
 
-// AbsPaths is a deep copy of a store's settings in which relative paths are absolute, against the configuration's folder:
+// AbsPaths is a deep copy of a store's settings in which relative paths are absolute, against the configuration's folder, or
+// against the home folder for those that begin with "~/":
 // where the schema says "format": "path", since a plugin runs in a folder of its own. References stay as they are, and so
 // does everything if the schema is unusable, which [Config.CheckSettings] reports.
 func (c *Config) AbsPaths(store string, m sdk.Manifest) map[string]any {
@@ -72,11 +75,20 @@ func (c *Config) absolute(v any, schemas []*jsonschema.Schema) any {
 	case string:
 		for _, s := range schemas {
 			if s.Format != nil && s.Format.Name == pathFormat && v != "" && !filepath.IsAbs(v) && !isReference(v) {
-				return c.Abs(v)
+				return c.path(v)
 			}
 		}
 	}
 	return v
+}
+
+func (c *Config) path(text string) string {
+	if below, ok := strings.CutPrefix(text, "~/"); ok {
+		if home, err := os.UserHomeDir(); err == nil {
+			return filepath.Join(home, below)
+		}
+	}
+	return c.Abs(text)
 }
 
 // pathFormat is the schema format of a setting that names a local file or folder.

@@ -127,17 +127,18 @@ func TestAReferenceMeetsAnAlternative(t *testing.T) {
 }
 
 func TestAbsPaths(t *testing.T) {
-	dir := t.TempDir()
+	dir, home := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
 	in := map[string]any{
 		"address": "ca.pem", "ca_file": "tls/ca.pem", "port": int64(1),
-		"files": []any{"a", "/b", "secret://file/c", "d/../e", ""}, "headers": map[string]any{"A": "x"},
+		"files": []any{"a", "/b", "secret://file/c", "d/../e", "", "~/f"}, "headers": map[string]any{"A": "x"},
 	}
 	c := &Config{File: filepath.Join(dir, "keyway.yaml"), Stores: map[string]Store{"prod": {Provider: "x", Settings: in}}}
 	before := fmt.Sprint(in)
 	got := c.AbsPaths("prod", sdk.Manifest{Schema: json.RawMessage(plugin)})
 	want := map[string]any{
 		"address": "ca.pem", "ca_file": dir + "/tls/ca.pem", "port": int64(1),
-		"files": []any{dir + "/a", "/b", "secret://file/c", dir + "/e", ""}, "headers": map[string]any{"A": "x"},
+		"files": []any{dir + "/a", "/b", "secret://file/c", dir + "/e", "", home + "/f"}, "headers": map[string]any{"A": "x"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("AbsPaths gave\n%v, want\n%v", got, want)

@@ -73,7 +73,10 @@ func TestAMigrationCopiesValuesAndLabelsAndLeavesTheRest(t *testing.T) {
 		t.Errorf("Stat = %+v, %v, want description and labels of the source", m, err)
 	}
 	versions := 0
-	for range from.Versions(t.Context(), "app/007") {
+	for _, err := range from.Versions(t.Context(), "app/007") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		versions++
 	}
 	if versions != 1 {
@@ -143,8 +146,8 @@ func TestAMigrationThatCannotBeDoneBeginsNothing(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
-	for m := range to.List(t.Context(), "team/") {
-		t.Errorf("the destination has %q", m.Name)
+	for m, err := range to.List(t.Context(), "team/") {
+		t.Errorf("the destination has %q, %v", m.Name, err)
 	}
 }
 

@@ -1,5 +1,8 @@
 // Package matrix holds what the providers are measured beside: each secret manager in the smallest form that answers, on
 // loopback, and a read of it by the vendor's own client library.
+//
+// The servers run in the process that measures. So a direct read stays within one process, which a read by a plugin, or of a
+// real server, does not.
 package matrix
 
 import (

@@ -182,7 +182,7 @@ func (h *Host) newMember(name string, c config.Store, r *running) *member {
 	}
 	m := &member{name: name, cfg: c, policy: policyOf(h.cfg.CacheOf(name), load), reopen: make(chan struct{}, 1)}
 	m.plugin.Store(r)
-	m.configure(c, h.cfg.AbsPaths(name, r.manifest))
+	m.configure(c, h.cfg.AbsPaths(name, r.schema))
 	m.store = h.table.Add(store.Spec{
 		Name: name, Provider: r, Allow: allowed(c.Access), Limits: limits, Logger: h.log,
 		Settings: func(ctx context.Context) (sdk.Sensitive, error) { return h.settings(ctx, m) },

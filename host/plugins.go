@@ -25,8 +25,9 @@ type running struct {
 	cell     plugin.Cell
 	process  *plugin.Process // nil for a connection
 	fixed    *connection
-	manifest sdk.Manifest // once introduced
-	kept     atomic.Int64 // trials that may go back to it
+	manifest sdk.Manifest           // once introduced
+	schema   *config.SettingsSchema // of the manifest
+	kept     atomic.Int64           // trials that may go back to it
 }
 
 // Current gives the session of the running plugin.
@@ -180,7 +181,7 @@ func (r *running) introduce(ctx context.Context) error {
 		if err == nil && m.Name != r.provider {
 			err = sdk.Errorf(sdk.InvalidArgument, "the connection given for provider %q is one of %q", r.provider, m.Name)
 		}
-		r.manifest = m
+		r.manifest, r.schema = m, config.SchemaOf(m)
 		return err
 	}
 	g, err := r.process.Current(ctx)
@@ -188,6 +189,7 @@ func (r *running) introduce(ctx context.Context) error {
 		return err
 	}
 	r.manifest = g.Manifest()
+	r.schema = config.SchemaOf(r.manifest)
 	return nil
 }
 
@@ -195,10 +197,14 @@ func (r *running) introduce(ctx context.Context) error {
 func (h *Host) checkSettings(serving map[string]*running) error {
 	var problems []config.Problem
 	for name, r := range serving {
-		problems = append(problems, h.cfg.CheckSettings(name, r.manifest)...)
+		problems = append(problems, h.cfg.CheckSettings(name, r.schema)...)
 	}
 	return config.NewError(problems...)
 }
+
+// parallelOpens bounds how many stores open at a time when the host does. It is far below what stays open in a process, so
+// that no store is closed for another one's sake before its first call.
+const parallelOpens = 64
 
 // openStores opens every store. What its settings lack is a problem of the configuration; an unreachable backend or an
 // unreachable source of a setting is not, and is tried again on the store's next use.
@@ -207,9 +213,12 @@ func (h *Host) openStores(ctx context.Context) error {
 	var problems []config.Problem
 	var refused []error
 	var wg sync.WaitGroup
+	places := make(chan struct{}, parallelOpens)
 	for _, m := range h.stores() {
 		h.spawn(func(ctx context.Context) { m.reopenLoop(ctx, h) })
+		places <- struct{}{}
 		wg.Go(func() {
+			defer func() { <-places }()
 			found, err := h.openStore(ctx, m)
 			mu.Lock()
 			defer mu.Unlock()

@@ -32,7 +32,7 @@ func (h *Host) reload(ctx context.Context, cfg *config.Config, tell func(step, f
 	problems = append(problems, h.needRestart(cfg)...)
 	for name, m := range h.stores() {
 		if _, ok := cfg.Stores[name]; ok {
-			problems = append(problems, cfg.CheckSettings(name, m.plugin.Load().manifest)...)
+			problems = append(problems, cfg.CheckSettings(name, m.plugin.Load().schema)...)
 		}
 	}
 	if err := config.NewError(problems...); err != nil {
@@ -145,7 +145,7 @@ func (h *Host) changeSettings(ctx context.Context, cfg *config.Config, tell func
 		}
 		undo[m] = former{now, m.settingsTree()}
 		changed = append(changed, m)
-		m.configure(next, cfg.AbsPaths(name, m.plugin.Load().manifest))
+		m.configure(next, cfg.AbsPaths(name, m.plugin.Load().schema))
 		if err := m.store.Reopen(ctx); err != nil {
 			for _, m := range changed {
 				m.configure(undo[m].config, undo[m].tree)

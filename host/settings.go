@@ -135,11 +135,14 @@ func (m *member) reopenLoop(ctx context.Context, h *Host) {
 			return
 		case <-m.reopen:
 		}
-		if err := m.store.Reopen(ctx); err != nil {
+		changed, err := m.store.Renew(ctx)
+		if err != nil {
 			h.log.Warn("a setting changed, but the store did not open with it; the old opening serves on",
 				"store", m.name, "code", sdk.CodeOf(err).String(), "error", err)
 			continue
 		}
-		h.log.Info("a setting changed; the store was opened anew", "store", m.name)
+		if changed {
+			h.log.Info("a setting changed; the store was opened anew", "store", m.name)
+		}
 	}
 }

@@ -232,7 +232,7 @@ func (c *change) start(ctx context.Context) error {
 	var problems []config.Problem
 	for _, m := range c.members {
 		next := c.news[cellOf(m.name, m.cfg)]
-		problems = append(problems, c.host.current.Load().CheckSettings(m.name, next.manifest)...)
+		problems = append(problems, c.host.current.Load().CheckSettings(m.name, next.schema)...)
 	}
 	return config.NewError(problems...)
 }

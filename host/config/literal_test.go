@@ -46,7 +46,7 @@ version: must be 1`
 	if _, err := c.YAML(); !errors.Is(err, sdk.InvalidArgument) {
 		t.Errorf("YAML of it: %v, want InvalidArgument", err)
 	}
-	if p := c.CheckSettings("prod", sdk.Manifest{Schema: []byte(plugin)}); len(p) != 1 || strings.Contains(p[0].String(), "canary") {
+	if p := c.CheckSettings("prod", SchemaOf(sdk.Manifest{Schema: []byte(plugin)})); len(p) != 1 || strings.Contains(p[0].String(), "canary") {
 		t.Errorf("CheckSettings of what is not JSON: %v, want one problem", p)
 	}
 }

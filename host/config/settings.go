@@ -19,15 +19,27 @@ import (
 // maxSchema bounds a plugin's settings schema, in bytes: the contract's limit.
 const maxSchema = 256 << 10
 
+// SettingsSchema is the schema of a plugin's settings, read once for all stores that the plugin serves. It is immutable.
+type SettingsSchema struct {
+	schema *jsonschema.Schema
+	err    error
+}
+
+// SchemaOf reads the schema of a manifest. One that is unusable is reported for each store by [Config.CheckSettings].
+func SchemaOf(m sdk.Manifest) *SettingsSchema {
+	schema, err := compile(m.Schema)
+	return &SettingsSchema{schema, err}
+}
+
 // CheckSettings checks one store's settings against its plugin's schema, without the plugin. A setting that is a reference
 // is not checked for its form, which nobody knows yet; a setting that the schema marks writeOnly must be a reference. A
 // schema that is unusable, or would load another one from a file or the network, is a problem of the store's provider.
-func (c *Config) CheckSettings(store string, m sdk.Manifest) []Problem {
+func (c *Config) CheckSettings(store string, of *SettingsSchema) []Problem {
 	at := Path("stores", store, "settings")
-	schema, err := compile(m.Schema)
-	if err != nil {
-		return []Problem{c.Problem(Path("stores", store, "provider"), "the plugin's settings schema cannot be used: %v", err)}
+	if of.err != nil {
+		return []Problem{c.Problem(Path("stores", store, "provider"), "the plugin's settings schema cannot be used: %v", of.err)}
 	}
+	schema := of.schema
 	settings, err := instance(c.Stores[store].Settings)
 	if err != nil {
 		return []Problem{c.Problem(at, "are not JSON")}
@@ -47,11 +59,11 @@ func (c *Config) CheckSettings(store string, m sdk.Manifest) []Problem {
 // against the home folder for those that begin with "~/":
 // where the schema says "format": "path", since a plugin runs in a folder of its own. References stay as they are, and so
 // does everything if the schema is unusable, which [Config.CheckSettings] reports.
-func (c *Config) AbsPaths(store string, m sdk.Manifest) map[string]any {
+func (c *Config) AbsPaths(store string, of *SettingsSchema) map[string]any {
 	settings := c.Stores[store].Settings
 	var schemas []*jsonschema.Schema
-	if schema, err := compile(m.Schema); err == nil {
-		schemas = append(schemas, schema)
+	if of.err == nil {
+		schemas = append(schemas, of.schema)
 	}
 	out, _ := c.absolute(settings, schemas).(map[string]any)
 	return out

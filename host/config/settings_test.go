@@ -36,7 +36,7 @@ func settings(t *testing.T, schema, lines string) string {
 	t.Helper()
 	c := parse(t, store("provider: x\nsettings:\n  "+strings.ReplaceAll(lines, "\n", "\n  ")))
 	var out []string
-	for _, p := range c.CheckSettings("prod", sdk.Manifest{Name: "x", Schema: json.RawMessage(schema)}) {
+	for _, p := range c.CheckSettings("prod", SchemaOf(sdk.Manifest{Name: "x", Schema: json.RawMessage(schema)})) {
 		out = append(out, p.String())
 	}
 	return strings.Join(out, "\n")
@@ -135,7 +135,7 @@ func TestAbsPaths(t *testing.T) {
 	}
 	c := &Config{File: filepath.Join(dir, "keyway.yaml"), Stores: map[string]Store{"prod": {Provider: "x", Settings: in}}}
 	before := fmt.Sprint(in)
-	got := c.AbsPaths("prod", sdk.Manifest{Schema: json.RawMessage(plugin)})
+	got := c.AbsPaths("prod", SchemaOf(sdk.Manifest{Schema: json.RawMessage(plugin)}))
 	want := map[string]any{
 		"address": "ca.pem", "ca_file": dir + "/tls/ca.pem", "port": int64(1),
 		"files": []any{dir + "/a", "/b", "secret://file/c", dir + "/e", "", home + "/f"}, "headers": map[string]any{"A": "x"},
@@ -146,7 +146,7 @@ func TestAbsPaths(t *testing.T) {
 	if got["files"].([]any)[0] = "changed"; fmt.Sprint(in) != before {
 		t.Errorf("AbsPaths shares the settings: %v", in)
 	}
-	if got := c.AbsPaths("prod", sdk.Manifest{Schema: json.RawMessage(`{"$ref": "x"}`)}); !reflect.DeepEqual(got, in) {
+	if got := c.AbsPaths("prod", SchemaOf(sdk.Manifest{Schema: json.RawMessage(`{"$ref": "x"}`)})); !reflect.DeepEqual(got, in) {
 		t.Errorf("AbsPaths with an unusable schema gave %v, want a copy", got)
 	}
 }
@@ -160,11 +160,11 @@ func FuzzCheckSettings(f *testing.F) {
 		c := &Config{Stores: map[string]Store{"prod": {Settings: map[string]any{
 			"address": "canary-7d1e", "auth": map[string]any{"token": map[string]any{"token": "canary-7d1e"}}, "files": []any{"canary-7d1e", 1.5, nil}}}}}
 		m := sdk.Manifest{Schema: json.RawMessage(schema)}
-		for _, p := range c.CheckSettings("prod", m) {
+		for _, p := range c.CheckSettings("prod", SchemaOf(m)) {
 			if strings.Contains(p.Message, "canary-7d1e") && !strings.Contains(schema, "canary") || strings.ContainsAny(p.String(), "\n\x1b") {
 				t.Fatalf("problem %q", p)
 			}
 		}
-		c.AbsPaths("prod", m)
+		c.AbsPaths("prod", SchemaOf(m))
 	})
 }

@@ -139,7 +139,7 @@ general_settings:
 	if !slices.Equal(tr.Withheld, []string{"BANK_PIN", "BANK_TOKEN", "WEB"}) {
 		t.Errorf("withheld from LiteLLM: got %v", tr.Withheld)
 	}
-	if err := config.NewError(tr.Config.CheckSettings(litellm.Store, manifests(nil)[0])...); err != nil {
+	if err := config.NewError(tr.Config.CheckSettings(litellm.Store, config.SchemaOf(manifests(nil)[0]))...); err != nil {
 		t.Errorf("the plugin's schema refuses the translated settings: %v", err)
 	}
 }
@@ -151,7 +151,7 @@ func TestAnIdentityTokenOfLiteLLMsFormStaysAReference(t *testing.T) {
 	if got := tr.Config.Stores[litellm.Store].Settings["web"]; got != token {
 		t.Errorf("settings.web: got %v, want the reference %q", got, token)
 	}
-	if err := config.NewError(tr.Config.CheckSettings(litellm.Store, manifests(nil)[0])...); err != nil {
+	if err := config.NewError(tr.Config.CheckSettings(litellm.Store, config.SchemaOf(manifests(nil)[0]))...); err != nil {
 		t.Errorf("the plugin's schema refuses the translated settings: %v", err)
 	}
 }

@@ -166,6 +166,20 @@ func (s *Store) discard(h slot.Held[*opening]) {
 // it fails the old one stays.
 func (s *Store) Reopen(ctx context.Context) error { return s.open(ctx, true) }
 
+// Renew is Reopen if the settings are not those that the store is open with, and tells whether they were. A change of
+// several references at once may be told for each.
+func (s *Store) Renew(ctx context.Context) (changed bool, err error) {
+	if h, ok := s.current.Acquire(); ok {
+		digest := h.Value().digest
+		h.Release()
+		settings, err := s.spec.Settings(ctx)
+		if err != nil || digestOf(settings) == digest {
+			return false, err
+		}
+	}
+	return true, s.Reopen(ctx)
+}
+
 // open joins the opening that is under way or begins one. It runs on its own: a caller that leaves takes nothing along.
 func (s *Store) open(ctx context.Context, again bool) error {
 	s.mu.Lock()

@@ -163,6 +163,23 @@ func TestARefusedLoginReadsTheCredentialsAnewOnceAMinute(t *testing.T) {
 	}
 }
 
+func TestAStoreIsRenewedOnceForAChangeThatIsToldTwice(t *testing.T) {
+	f := open(t, `{"prefix": "a"}`)
+	f.ps.backend.Set("ak", "v")
+	if _, err := f.Get(t.Context(), sdk.GetRequest{Name: "k"}); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := f.Renew(t.Context()); changed || err != nil {
+		t.Errorf("Renew with the same settings = %v, %v, want nothing done", changed, err)
+	}
+	f.settings.Store(`{"prefix": "b"}`)
+	for _, want := range []bool{true, false} {
+		if changed, err := f.Renew(t.Context()); changed != want || err != nil {
+			t.Errorf("Renew = %v, %v, want %v", changed, err, want)
+		}
+	}
+}
+
 func TestNewSettingsFlipWithoutAFailedRead(t *testing.T) {
 	f := open(t, `{"prefix": "a"}`)
 	for i := range 10 {

@@ -75,6 +75,7 @@ func (t *Table) spawn(f func(ctx context.Context)) bool {
 // opened notes that s is open and closes the least recently used store of its provider beyond the limit.
 func (t *Table) opened(s *Store) {
 	p := s.served()
+	s.used.Store(time.Now().UnixNano()) // who waits for it has not used it yet, and must find it open
 	t.mu.Lock()
 	for other, set := range t.open { // it may have been another provider's
 		if delete(set, s); len(set) == 0 && other != p {

@@ -90,7 +90,7 @@ func (a *app) checkSettings(ctx context.Context, cfg *config.Config) error {
 			problems = append(problems, cfg.Problem(config.Path("stores", name, "provider"), "%v", err))
 			continue
 		}
-		problems = append(problems, cfg.CheckSettings(name, m)...)
+		problems = append(problems, cfg.CheckSettings(name, config.SchemaOf(m))...)
 	}
 	return config.NewError(problems...)
 }

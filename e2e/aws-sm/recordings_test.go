@@ -3,19 +3,9 @@
 package awssm_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
-	"io/fs"
-	"maps"
-	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"reflect"
-	"slices"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/keyway-dev/keyway/e2e/moto"
@@ -23,25 +13,6 @@ import (
 	"github.com/keyway-dev/keyway/sdk"
 	"github.com/keyway-dev/keyway/sdk/dial"
 )
-
-// exchange is one request that was made to the real service, and its answer.
-type exchange struct {
-	Request struct {
-		Header    http.Header
-		BodyParts [][]byte
-	}
-	Response struct {
-		StatusCode int
-		Header     http.Header
-		Body       []byte
-	}
-}
-
-func (e exchange) action() string {
-	return strings.TrimPrefix(e.Request.Header.Get("X-Amz-Target"), "secretsmanager.")
-}
-
-func (e exchange) asked(t *testing.T) set { return object(t, bytes.Join(e.Request.BodyParts, nil)) }
 
 // object reads a JSON object.
 func object(t *testing.T, raw []byte) set {
@@ -53,96 +24,37 @@ func object(t *testing.T, raw []byte) set {
 	return m
 }
 
-// replay answers requests as they were answered, in their order, and holds each against the one that was made then.
-type replay struct {
-	t    *testing.T
-	mu   sync.Mutex
-	left []exchange
-}
-
-func (r *replay) ServeHTTP(w http.ResponseWriter, q *http.Request) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	body, err := io.ReadAll(q.Body)
-	if err != nil || len(r.left) == 0 {
-		r.t.Errorf("a request that was not recorded: %s (%v)", q.Header.Get("X-Amz-Target"), err)
-		w.WriteHeader(http.StatusTeapot)
-		return
-	}
-	next := r.left[0]
-	r.left = r.left[1:]
-	got, want := object(r.t, body), next.asked(r.t)
-	// We name the stage, and a text goes as one.
-	for _, k := range []string{"VersionStage", "SecretString", "SecretBinary"} {
-		delete(got, k)
-		delete(want, k)
-	}
-	if q.Header.Get("X-Amz-Target") != next.Request.Header.Get("X-Amz-Target") || !reflect.DeepEqual(got, want) {
-		r.t.Errorf("request %s %v, want %s %v", q.Header.Get("X-Amz-Target"), slices.Sorted(maps.Keys(got)), next.Request.Header.Get("X-Amz-Target"), slices.Sorted(maps.Keys(want)))
-	}
-	maps.Copy(w.Header(), next.Response.Header)
-	w.WriteHeader(next.Response.StatusCode)
-	_, _ = w.Write(next.Response.Body)
-}
-
-// next gives the exchange that the next request will meet.
-func (r *replay) next() (exchange, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.left) == 0 {
-		return exchange{}, false
-	}
-	return r.left[0], true
-}
-
 func TestRecordedAnswersOfTheRealServiceAreRead(t *testing.T) {
-	dir := filepath.Join(recordings.Dir(t, "gocloud.dev"), "runtimevar", "awssecretsmanager", "testdata")
 	p := startPlugin(t)
-	files := 0
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".replay" {
-			return err
+	recordings.HTTP(t, "gocloud.dev", "runtimevar/awssecretsmanager/testdata", 18, func(t *testing.T, all []recordings.HTTPExchange) {
+		r := recordings.NewHTTPReplay(t, all, func(got, want []byte) bool { return same(t, got, want) })
+		server := httptest.NewServer(r)
+		defer server.Close()
+		st := reopen(t, p, &moto.Server{URL: server.URL, Key: moto.Key{ID: "AKIAIOSFODNN7EXAMPLE", Secret: "k"}}, set{"region": "us-east-2"})
+		for e, ok := r.Next(); ok && !t.Failed(); e, ok = r.Next() {
+			repeat(t, st, e)
 		}
-		files++
-		name, _ := filepath.Rel(dir, path)
-		t.Run(name, func(t *testing.T) { replayFile(t, p, path) })
-		return nil
 	})
-	if err != nil || files != 18 {
-		t.Errorf("%d files replayed (%v), want 18", files, err)
-	}
 }
 
-func replayFile(t *testing.T, p *dial.Plugin, path string) {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
+// same reports whether two requests ask the same: we name the stage, and a text goes as one.
+func same(t *testing.T, got, want []byte) bool {
+	a, b := object(t, got), object(t, want)
+	for _, k := range []string{"VersionStage", "SecretString", "SecretBinary"} {
+		delete(a, k)
+		delete(b, k)
 	}
-	var file struct{ Entries []exchange }
-	if err := json.Unmarshal(raw, &file); err != nil {
-		t.Fatal(err)
-	}
-	r := &replay{t: t, left: file.Entries}
-	server := httptest.NewServer(r)
-	defer server.Close()
-	st := reopen(t, p, &moto.Server{URL: server.URL, Key: moto.Key{ID: "AKIAIOSFODNN7EXAMPLE", Secret: "k"}}, set{"region": "us-east-2"})
-	for {
-		e, ok := r.next()
-		if !ok || t.Failed() {
-			return
-		}
-		repeat(t, st, e)
-	}
+	return reflect.DeepEqual(a, b)
 }
 
 // repeat makes the call of ours that leads to a recorded exchange.
-func repeat(t *testing.T, st *dial.Store, e exchange) {
+func repeat(t *testing.T, st *dial.Store, e recordings.HTTPExchange) {
 	t.Helper()
-	asked, answered := e.asked(t), object(t, e.Response.Body)
+	asked, answered := object(t, e.Asked()), object(t, e.Response.Body)
 	name, _ := asked["SecretId"].(string)
 	var version string
 	var err error
-	switch e.action() {
+	switch e.Action() {
 	case "GetSecretValue":
 		var s sdk.Secret
 		s, err = st.Get(t.Context(), sdk.GetRequest{Name: name})
@@ -163,22 +75,22 @@ func repeat(t *testing.T, st *dial.Store, e exchange) {
 	case "DeleteSecret": // and the looks until the secret is gone
 		_, err = st.Delete(t.Context(), sdk.DeleteRequest{Name: name, Purge: true})
 	default:
-		t.Fatalf("no call of ours leads to %s", e.action())
+		t.Fatalf("no call of ours leads to %s", e.Action())
 	}
 	if want := answered["VersionId"]; err == nil && want != nil && version != want {
-		t.Errorf("%s: version %q, want %q", e.action(), version, want)
+		t.Errorf("%s: version %q, want %q", e.Action(), version, want)
 	}
 	want := sdk.OK
 	if answered["__type"] == "ResourceNotFoundException" {
 		want = sdk.NotFound
 	}
-	wantCode(t, e.action(), err, want)
+	wantCode(t, e.Action(), err, want)
 }
 
-func repeatPut(t *testing.T, st *dial.Store, e exchange, r sdk.PutRequest) string {
+func repeatPut(t *testing.T, st *dial.Store, e recordings.HTTPExchange, r sdk.PutRequest) string {
 	t.Helper()
-	r.IdempotencyKey, _ = e.asked(t)["ClientRequestToken"].(string)
-	r.Value = valueOf(t, bytes.Join(e.Request.BodyParts, nil))
+	r.IdempotencyKey, _ = object(t, e.Asked())["ClientRequestToken"].(string)
+	r.Value = valueOf(t, e.Asked())
 	out, err := st.Put(t.Context(), r)
 	if err != nil {
 		t.Errorf("put: %v", err)

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/keyway-dev/keyway/e2e/cache"
 	"github.com/keyway-dev/keyway/sdk/sdktest"
 )
 
@@ -30,7 +31,7 @@ func Run(t *testing.T, provider string, target *sdktest.Target) {
 	for _, result := range sdktest.Run(t, target) {
 		r.Checks[result.Check.Name] = result.Status.String()
 	}
-	root, err := Root()
+	root, err := cache.Root()
 	if err == nil {
 		err = r.write(filepath.Join(root, Folder))
 	}
@@ -83,22 +84,4 @@ func read(dir, provider string) ([]record, error) {
 		out = append(out, r)
 	}
 	return out, nil
-}
-
-// Root is the nearest folder above the working directory that holds a go.mod; go test works in the package's.
-func Root() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir, nil
-		}
-		up := filepath.Dir(dir)
-		if up == dir {
-			return "", errors.New("no go.mod above the working directory")
-		}
-		dir = up
-	}
 }

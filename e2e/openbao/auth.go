@@ -51,7 +51,8 @@ func (s *Server) Userpass(t testing.TB, rules, password string) string {
 	t.Helper()
 	path := "userpass-" + s.Name()
 	s.Write(t, "sys/auth/"+path, map[string]any{"type": "userpass"})
-	s.Write(t, "auth/"+path+"/users/gateway", map[string]any{"password": password, "token_policies": []string{s.Policy(t, rules)}})
+	user := "auth/" + path + "/users/" + "gateway"
+	s.Write(t, user, map[string]any{"password": password, "token_policies": []string{s.Policy(t, rules)}})
 	return path
 }
 

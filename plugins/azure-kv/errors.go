@@ -13,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
+	"github.com/keyway-dev/keyway/plugins/internal/retryafter"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -145,14 +146,7 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 			return time.Duration(n) * time.Millisecond
 		}
 	}
-	v := h.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil {
-		return max(0, time.Duration(n)*time.Second)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
-	}
-	return 0
+	return retryafter.Of(h, now)
 }
 
 // transient reports whether another attempt may meet something else: what the client library asks after each. more are

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cyberark/conjur-api-go/conjurapi/response"
 
+	"github.com/keyway-dev/keyway/plugins/internal/retryafter"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -41,7 +42,7 @@ func classify(c call, err error, header http.Header) error {
 		e.Reason = answer.Details.Code
 	}
 	e.RequestID = header.Get("X-Request-Id")
-	e.RetryAfter = retryAfter(header, time.Now())
+	e.RetryAfter = retryafter.Of(header, time.Now())
 	return e
 }
 
@@ -91,16 +92,4 @@ func advice(c call, code sdk.Code) string {
 		return ", not in Conjur's way; is address right?"
 	}
 	return ""
-}
-
-// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). Zero: not told.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil {
-		return max(0, time.Duration(n)*time.Second)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
-	}
-	return 0
 }

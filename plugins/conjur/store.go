@@ -9,6 +9,7 @@ import (
 
 	"github.com/cyberark/conjur-api-go/conjurapi"
 
+	"github.com/keyway-dev/keyway/plugins/internal/httptls"
 	"github.com/keyway-dev/keyway/plugins/internal/session"
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -58,7 +59,7 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 	transport := env.NewTransport()
 	transport.TLSClientConfig = config
 	if s.TLS.CAFile != "" && s.TLS.Verify {
-		trustFile(transport, s.TLS.CAFile)
+		httptls.Trust(transport, s.TLS.CAFile)
 	}
 	requests, err := newRequests(s.base(), s.Account)
 	if err != nil {

@@ -1,14 +1,10 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"net"
-	"net/http"
-	"os"
 
+	"github.com/keyway-dev/keyway/plugins/internal/httptls"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -54,13 +50,7 @@ func (t *TLS) config() (*tls.Config, error) {
 	}
 	switch {
 	case t.CertFile != "":
-		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
-			if err != nil {
-				return nil, sdk.Errorf(sdk.Unauthenticated, "client certificate %q: %w", t.CertFile, err)
-			}
-			return &pair, nil
-		}
+		c.GetClientCertificate = httptls.Certificate(t.CertFile, t.KeyFile)
 	case t.Cert != "":
 		pair, err := tls.X509KeyPair([]byte(t.Cert), t.Key.Reveal())
 		if err != nil {
@@ -69,45 +59,4 @@ func (t *TLS) config() (*tls.Config, error) {
 		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
 	}
 	return c, nil
-}
-
-// trustFile makes connections trust the certificates in a file.
-func trustFile(transport *http.Transport, path string) {
-	dial, base := transport.DialContext, transport.TLSClientConfig
-	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		pool, err := readCA(path)
-		if err != nil {
-			return nil, err
-		}
-		config := base.Clone()
-		config.RootCAs, config.NextProtos = pool, []string{"h2", "http/1.1"}
-		if config.ServerName == "" {
-			if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
-				return nil, err
-			}
-		}
-		raw, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, transport.TLSHandshakeTimeout)
-		defer cancel()
-		conn := tls.Client(raw, config)
-		if err := conn.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(err, raw.Close())
-		}
-		return conn, nil
-	}
-}
-
-func readCA(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, sdk.Errorf(sdk.Unavailable, "tls.ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, sdk.Errorf(sdk.Unavailable, "tls.ca_file: %s holds no PEM certificate", path)
-	}
-	return pool, nil
 }

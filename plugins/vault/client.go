@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/keyway-dev/keyway/plugins/internal/retryafter"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -71,7 +72,7 @@ func worthRetrying(ctx context.Context, resp *http.Response, err error) (bool, e
 		}
 		return errors.As(err, &u) && u.Op == "Get", nil
 	}
-	if end, ok := ctx.Deadline(); ok && time.Now().Add(retryAfter(resp.Header, time.Now())).After(end) {
+	if end, ok := ctx.Deadline(); ok && time.Now().Add(retryafter.Of(resp.Header, time.Now())).After(end) {
 		return false, nil
 	}
 	switch s := resp.StatusCode; s {
@@ -84,7 +85,7 @@ func worthRetrying(ctx context.Context, resp *http.Response, err error) (bool, e
 
 func wait(_, _ time.Duration, attempt int, resp *http.Response) time.Duration {
 	if resp != nil {
-		if d := retryAfter(resp.Header, time.Now()); d > 0 {
+		if d := retryafter.Of(resp.Header, time.Now()); d > 0 {
 			return d
 		}
 	}

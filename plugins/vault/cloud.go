@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/keyway-dev/keyway/plugins/internal/retryafter"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -29,7 +30,7 @@ func ask(client *http.Client, r *http.Request, what string) ([]byte, error) {
 		return nil, classify(call{op: "login:", object: what}, err, nil)
 	case s == http.StatusTooManyRequests, s >= http.StatusInternalServerError:
 		e := sdk.Errorf(sdk.Unavailable, "login: %s: %s answered %d", what, r.URL.Host, s)
-		e.RetryAfter = retryAfter(resp.Header, time.Now())
+		e.RetryAfter = retryafter.Of(resp.Header, time.Now())
 		return nil, e
 	case s != http.StatusOK:
 		return nil, sdk.Errorf(sdk.Unauthenticated, "login: %s: %s answered %d", what, r.URL.Host, s)

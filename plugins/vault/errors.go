@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/vault/api"
 
+	"github.com/keyway-dev/keyway/plugins/internal/retryafter"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -39,7 +40,7 @@ func classify(r call, err error, header http.Header) error {
 	}
 	e := sdk.Errorf(codeOf(answer), "%s %q: Vault answered %d%s", r.op, r.object, answer.StatusCode, words(r, answer))
 	e.Reason = strconv.Itoa(answer.StatusCode)
-	e.RetryAfter = retryAfter(header, time.Now())
+	e.RetryAfter = retryafter.Of(header, time.Now())
 	return e
 }
 
@@ -78,18 +79,6 @@ func words(r call, e *api.ResponseError) string {
 		return ""
 	}
 	return ": " + s[:min(len(s), maxReason)]
-}
-
-// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). Zero: not told.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil {
-		return max(0, time.Duration(n)*time.Second)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
-	}
-	return 0
 }
 
 // isForbidden reports whether err is Vault's own 403, and not a refusal on the way.

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/keyway-dev/keyway/plugins/internal/httptls"
 	"github.com/keyway-dev/keyway/plugins/internal/session"
 	"github.com/keyway-dev/keyway/sdk"
 )
@@ -60,7 +61,7 @@ func open(_ context.Context, env sdk.Env, s Settings) (*store, error) {
 	transport := env.NewTransport()
 	transport.TLSClientConfig = config
 	if s.TLS.CAFile != "" {
-		trustFile(transport, s.TLS.CAFile)
+		httptls.Trust(transport, s.TLS.CAFile)
 	}
 	client, err := newClient(s.Address, &byPath{shared: transport, alone: s.TLS.alone(transport, s.Auth.Cert)}, s.Forward)
 	if err != nil {

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
-	"net"
 	"net/http"
-	"os"
 	"strings"
 
+	"github.com/keyway-dev/keyway/plugins/internal/httptls"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -58,13 +55,7 @@ func (t *TLS) config(login *Cert) (*tls.Config, error) {
 	}
 	switch {
 	case login != nil && login.CertFile != "":
-		c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
-			pair, err := tls.LoadX509KeyPair(login.CertFile, login.KeyFile)
-			if err != nil {
-				return nil, sdk.Errorf(sdk.Unauthenticated, "client certificate %q: %w", login.CertFile, err)
-			}
-			return &pair, nil
-		}
+		c.GetClientCertificate = httptls.Certificate(login.CertFile, login.KeyFile)
 	case t.Cert != "":
 		pair, err := tls.X509KeyPair([]byte(t.Cert), t.Key.Reveal())
 		if err != nil {
@@ -103,45 +94,4 @@ func (t *TLS) alone(shared *http.Transport, login *Cert) *http.Transport {
 
 func invalid(path, message string) *sdk.Error {
 	return &sdk.Error{Code: sdk.InvalidArgument, Message: "settings", Problems: []sdk.Problem{{Path: path, Message: message}}}
-}
-
-// trustFile makes connections trust the certificates in a file.
-func trustFile(transport *http.Transport, path string) {
-	dial, base := transport.DialContext, transport.TLSClientConfig
-	transport.DialTLSContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-		pool, err := readCA(path)
-		if err != nil {
-			return nil, err
-		}
-		config := base.Clone()
-		config.RootCAs, config.NextProtos = pool, []string{"h2", "http/1.1"}
-		if config.ServerName == "" {
-			if config.ServerName, _, err = net.SplitHostPort(address); err != nil {
-				return nil, err
-			}
-		}
-		raw, err := dial(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		ctx, cancel := context.WithTimeout(ctx, transport.TLSHandshakeTimeout)
-		defer cancel()
-		conn := tls.Client(raw, config)
-		if err := conn.HandshakeContext(ctx); err != nil {
-			return nil, errors.Join(err, raw.Close())
-		}
-		return conn, nil
-	}
-}
-
-func readCA(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, sdk.Errorf(sdk.Unavailable, "tls.ca_file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, sdk.Errorf(sdk.Unavailable, "tls.ca_file: %s holds no PEM certificate", path)
-	}
-	return pool, nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/keyway-dev/keyway/e2e/cache"
 	"github.com/keyway-dev/keyway/e2e/conformance"
 )
 
@@ -19,7 +20,7 @@ func main() {
 }
 
 func run() error {
-	root, err := conformance.Root()
+	root, err := cache.Root()
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"github.com/keyway-dev/keyway/plugins/internal/retryafter"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -223,12 +224,5 @@ func retryAfter(err error, now time.Time) time.Duration {
 	if n, err := strconv.ParseInt(h.Get("X-Amz-Retry-After"), 10, 32); err == nil && n > 0 {
 		return time.Duration(n) * time.Millisecond
 	}
-	v := h.Get("Retry-After")
-	if n, err := strconv.ParseInt(v, 10, 32); err == nil {
-		return max(0, time.Duration(n)*time.Second)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
-	}
-	return 0
+	return retryafter.Of(h, now)
 }

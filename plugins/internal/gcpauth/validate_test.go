@@ -104,7 +104,8 @@ func TestFaultsOfTheSettingsAreToldAtTheirPath(t *testing.T) {
 }
 
 func TestReachNamesWhatALoginAsksAndReads(t *testing.T) {
-	t.Setenv("HOME", "/home/keyway")
+	home := t.TempDir()
+	t.Setenv("HOME", home)
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", "")
 	t.Setenv("CLOUDSDK_CONFIG", "")
 	t.Setenv("GCE_METADATA_HOST", "")
@@ -124,7 +125,7 @@ func TestReachNamesWhatALoginAsksAndReads(t *testing.T) {
 		{"a key", Settings{Auth: Auth{Key: &Key{text(t, set{"type": "service_account", "client_email": "a@b.c"})}}}, sdk.Reach{Endpoints: []string{own}}},
 		{"a user", Settings{Auth: Auth{Key: &Key{text(t, set{"type": "authorized_user"})}}}, sdk.Reach{Endpoints: []string{own, "oauth2.googleapis.com:443"}}},
 		{"a file", Settings{Auth: Auth{KeyFile: &KeyFile{Path: "/k", TokenFile: "/t"}}}, sdk.Reach{Endpoints: append([]string{own}, google...), Files: []string{"/k", "/t"}}},
-		{"the machine", Settings{Auth: Auth{ADC: &ADC{}}}, sdk.Reach{Endpoints: append([]string{own, "169.254.169.254:80"}, google...), Ambient: true, Files: []string{"/home/keyway/.config/gcloud/application_default_credentials.json"}}},
+		{"the machine", Settings{Auth: Auth{ADC: &ADC{}}}, sdk.Reach{Endpoints: append([]string{own, "169.254.169.254:80"}, google...), Ambient: true, Files: []string{home + "/.config/gcloud/application_default_credentials.json"}}},
 		{"a machine elsewhere", Settings{Auth: Auth{ADC: &ADC{File: "/k", MetadataHost: "127.0.0.1:9"}}}, sdk.Reach{Endpoints: append([]string{own, "127.0.0.1:9"}, google...), Ambient: true, Files: []string{"/k"}}},
 		{"a federation", Settings{Auth: Auth{ExternalAccount: &ExternalAccount{Config: text(t, federation)}}}, sdk.Reach{Endpoints: []string{own, google[0], google[2]}, Files: []string{"/var/run/token"}}},
 		{"a federation with its token", Settings{Auth: Auth{ExternalAccount: &ExternalAccount{Config: text(t, federation), SubjectToken: sdk.SensitiveString("x")}}}, sdk.Reach{Endpoints: []string{own, google[0], google[2]}}},

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/keyway-dev/keyway/plugins/internal/retryafter"
 	"github.com/keyway-dev/keyway/sdk"
 )
 
@@ -41,7 +42,7 @@ func (w *witness) RoundTrip(r *http.Request) (*http.Response, error) {
 		body, _ := readAll(resp.Body)
 		_ = resp.Body.Close()
 		resp.Body = io.NopCloser(bytes.NewReader(body))
-		w.last.word, w.last.retryAfter = word(body), retryAfter(resp.Header, time.Now())
+		w.last.word, w.last.retryAfter = word(body), retryafter.Of(resp.Header, time.Now())
 	}
 	return resp, nil
 }
@@ -104,18 +105,6 @@ func codeOfStatus(status int) sdk.Code {
 		return sdk.Unavailable
 	}
 	return sdk.Unauthenticated
-}
-
-// retryAfter reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3). Zero: not told.
-func retryAfter(h http.Header, now time.Time) time.Duration {
-	v := h.Get("Retry-After")
-	if n, err := strconv.Atoi(v); err == nil {
-		return max(0, time.Duration(n)*time.Second)
-	}
-	if t, err := http.ParseTime(v); err == nil {
-		return max(0, t.Sub(now))
-	}
-	return 0
 }
 
 func readAll(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxAnswer)) }
